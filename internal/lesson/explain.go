@@ -1,0 +1,54 @@
+package lesson
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// advice is an error that knows what to do about it.
+type advice struct{ what, next string }
+
+func (a *advice) Error() string { return a.what + ".\n" + a.next }
+
+// explain turns an error into one or two lines: what failed, and what to do next.
+func explain(err error) string {
+	next := ""
+	var told *advice
+	var late *timeoutError
+	var authority x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &told):
+		return err.Error()
+	case errors.As(err, &late):
+		next = "See how the cluster is with: make status. A slow one may need a longer -timeout."
+	case apierrors.IsForbidden(err):
+		next = "The user of this kubeconfig lacks that right. Take one with the Role that the README names, " +
+			"or a cluster of your own: make up"
+	case apierrors.IsUnauthorized(err):
+		next = "The cluster does not know the user of this kubeconfig: its credentials may have expired. " +
+			"For a cluster of your own: make up"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		next = "A certificate has expired, or this machine's clock is wrong. A new cluster: make down up"
+	case errors.As(err, &authority):
+		next = "Another cluster answers at that address than the one in the kubeconfig. A new one: make down up"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		next = "Nothing listens there: the cluster is not running. Start it with: make up"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network):
+		next = "See how the cluster is with: make status"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		next = "The connection broke. See how the cluster is with: make status"
+	}
+	if next == "" {
+		return "Error: " + err.Error()
+	}
+	return fmt.Sprintf("Error: %v.\n%s", err, next)
+}

@@ -1,0 +1,198 @@
+package lesson
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// Exit codes of a lesson.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+	exitTerminated  = 143 // 128 + SIGTERM
+)
+
+// Main runs the lesson as the program's main function and does not return.
+func Main(l Lesson) {
+	os.Exit(run(l, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// errOutput ends a run whose output nobody reads any more, as in `go run ... | head -1`.
+var errOutput = errors.New("the output was closed")
+
+func run(l Lesson, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	opts, err := parseFlags(l, args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
+	if err != nil {
+		return exitUsage
+	}
+
+	// A write to a closed pipe must come back as an error, or SIGPIPE would end the process with
+	// the namespace left behind.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	code := exitOK
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case s := <-signals:
+			code = exitInterrupted
+			if s == syscall.SIGTERM {
+				code = exitTerminated
+			}
+			signal.Stop(signals) // a second one ends the process at once
+			cancel(context.Canceled)
+		case <-ctx.Done():
+		}
+	}()
+
+	r := &Run{out: &printer{w: stdout, color: isTerminal(stdout), fail: func() { cancel(errOutput) }}}
+	err = r.lesson(ctx, l, opts, bufio.NewReader(stdin))
+	cancel(nil)
+	<-done
+	switch {
+	case errors.Is(context.Cause(ctx), errOutput):
+		return exitFailed
+	case code != exitOK:
+		return code
+	case err != nil:
+		fmt.Fprintln(stderr, explain(err))
+		return exitFailed
+	}
+	return exitOK
+}
+
+// lesson connects, runs the steps and cleans up.
+func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.Reader) (err error) {
+	conn, err := connect(opts)
+	if err != nil {
+		return err
+	}
+	r.Config, r.Context = conn.config, conn.context
+
+	ns := &scratch{lesson: l}
+	if err := ns.dial(conn.config); err != nil {
+		return err
+	}
+	defer ns.hangUp()
+	if r.Version, err = ns.version(ctx); err != nil {
+		return fmt.Errorf("reach the cluster at %s: %w", conn.config.Host, err)
+	}
+	// Its name is known before the request that makes it goes out, so that a Ctrl-C at any moment
+	// finds what there is to delete.
+	defer func() {
+		if opts.keep {
+			return
+		}
+		if e := ns.remove(); e != nil {
+			err = errors.Join(err, e)
+		}
+	}()
+	if err := ns.make(ctx); err != nil {
+		return err
+	}
+	r.Namespace = ns.name
+	r.header(l, conn, opts)
+	return r.steps(ctx, l, opts, stdin)
+}
+
+// steps runs the steps that were asked for, within the overall time limit.
+func (r *Run) steps(ctx context.Context, l Lesson, opts options, stdin *bufio.Reader) (err error) {
+	if l.Close != nil {
+		defer l.Close()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	if opts.timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, opts.timeout)
+	}
+	defer cancel()
+	at := "while it prepared"
+	defer func() {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
+			err = &timeoutError{at: at, after: opts.timeout, err: err}
+		}
+	}()
+
+	if l.Setup != nil {
+		if err := l.Setup(ctx, r); err != nil {
+			return err
+		}
+	}
+	wanted := opts.steps(l)
+	for i, step := range l.Steps {
+		if !wanted[i+1] {
+			continue
+		}
+		if opts.pause {
+			if err := r.pause(ctx, stdin); err != nil {
+				return err
+			}
+		}
+		at = fmt.Sprintf("in step %d, %q", i+1, step.Title)
+		r.heading(i+1, step)
+		if err := step.Run(ctx, r); err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if opts.pause {
+		if err := r.pause(ctx, stdin); err != nil {
+			return err
+		}
+	}
+	if l.Sum != nil && opts.step == 0 {
+		r.out.blank()
+		r.out.lines("", r.out.bold("What you can now say"))
+		l.Sum(r)
+	}
+	return nil
+}
+
+// pausePrompt stands before each step, and before the end, under -pause.
+const pausePrompt = "-- press Enter --"
+
+// pause waits for Enter. At the end of the input it waits no more.
+func (r *Run) pause(ctx context.Context, stdin *bufio.Reader) error {
+	r.out.prompt(pausePrompt)
+	entered := make(chan struct{})
+	go func() {
+		defer close(entered)
+		_, _ = stdin.ReadString('\n')
+	}()
+	select {
+	case <-entered:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+type timeoutError struct {
+	at    string
+	after time.Duration
+	err   error
+}
+
+func (e *timeoutError) Error() string {
+	return fmt.Sprintf("the lesson was not done after %s: it hung %s (%v)", e.after, e.at, e.err)
+}
+
+func (e *timeoutError) Unwrap() error { return e.err }

@@ -1,0 +1,130 @@
+package lesson
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+const (
+	// label marks the namespaces that lessons make; its value is the lesson's name.
+	label = "client-go-lessons/lesson"
+	// leftover is the age from which a namespace with our label counts as left behind by a run that
+	// was killed. Lessons take seconds; younger ones may be a neighbor's.
+	leftover = time.Hour
+	// cleanup is how long deleting the namespace may take once the run is over.
+	cleanup = 10 * time.Second
+	// rootCA is the ConfigMap that kube-controller-manager puts into each namespace.
+	rootCA = "kube-root-ca.crt"
+)
+
+// scratch is the namespace of a run, and the client that makes and removes it.
+type scratch struct {
+	lesson Lesson
+	name   string
+
+	http      *http.Client
+	clientset *kubernetes.Clientset
+}
+
+// dial makes a client with a connection of its own: the lesson's connections are what the lesson
+// counts, so none may be there before its first request.
+func (s *scratch) dial(cfg *rest.Config) error {
+	cfg = rest.CopyConfig(cfg)
+	cfg.QPS = -1
+	cfg.Dial = (&net.Dialer{Timeout: 10 * time.Second}).DialContext // client-go does not share it
+	var err error
+	if s.http, err = rest.HTTPClientFor(cfg); err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	s.clientset, err = kubernetes.NewForConfigAndClient(cfg, s.http)
+	return err
+}
+
+func (s *scratch) hangUp() { utilnet.CloseIdleConnectionsFor(s.http.Transport) }
+
+func (s *scratch) version(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	raw, err := s.clientset.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Raw()
+	if err != nil {
+		return "", err
+	}
+	var version struct{ GitVersion string }
+	if err := json.Unmarshal(raw, &version); err != nil || version.GitVersion == "" {
+		return "", fmt.Errorf("its answer to /version is not that of a Kubernetes API server: %.60q", raw)
+	}
+	return version.GitVersion, nil
+}
+
+// make creates the namespace and what the lesson wants in it.
+func (s *scratch) make(ctx context.Context) error {
+	s.name = "lesson-" + number(s.lesson) + "-" + rand.String(5)
+	// A Ctrl-C does not cut this request short: it would leave open whether the namespace was made.
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+	defer cancel()
+	made, err := s.clientset.CoreV1().Namespaces().Create(whole, &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{Name: s.name, Labels: map[string]string{label: s.lesson.Name}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("create namespace %s: %w", s.name, err)
+	}
+	s.sweep(ctx, made.CreationTimestamp.Time)
+	for _, cm := range s.lesson.ConfigMaps {
+		_, err := s.clientset.CoreV1().ConfigMaps(s.name).Create(ctx, cm, metav1.CreateOptions{})
+		if err != nil {
+			return fmt.Errorf("create ConfigMap %s: %w", cm.Name, err)
+		}
+	}
+	// A cluster puts a ConfigMap of its own into each namespace, a moment later. Waiting for it
+	// keeps the lesson's lists the same in every run; a cluster that does not is fine, too.
+	_ = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 3*time.Second, true,
+		func(ctx context.Context) (bool, error) {
+			_, err := s.clientset.CoreV1().ConfigMaps(s.name).Get(ctx, rootCA, metav1.GetOptions{})
+			return !apierrors.IsNotFound(err), nil
+		})
+	return ctx.Err()
+}
+
+// sweep removes what killed runs left behind. Ages are taken by the server's clock alone: now is
+// when it made our namespace.
+func (s *scratch) sweep(ctx context.Context, now time.Time) {
+	list, err := s.clientset.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: label})
+	if err != nil {
+		return // a user who may not list namespaces has a neighbor who may
+	}
+	for _, ns := range list.Items {
+		if ns.DeletionTimestamp == nil && now.Sub(ns.CreationTimestamp.Time) > leftover {
+			_ = s.clientset.CoreV1().Namespaces().Delete(ctx, ns.Name, metav1.DeleteOptions{
+				Preconditions: &metav1.Preconditions{UID: &ns.UID},
+			})
+		}
+	}
+}
+
+// remove deletes the namespace, with a deadline of its own: the run's context may be over.
+func (s *scratch) remove() error {
+	if s.name == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cleanup)
+	defer cancel()
+	err := s.clientset.CoreV1().Namespaces().Delete(ctx, s.name, metav1.DeleteOptions{})
+	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	return &advice{fmt.Sprintf("namespace %s is left behind: %v", s.name, err),
+		"Remove it with: kubectl delete namespace " + s.name}
+}

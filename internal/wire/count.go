@@ -1,0 +1,135 @@
+// Package wire shows what client-go does on the network: how many requests it sends, over how many
+// connections, how many bytes come back. It wraps a client's transport and leaves everything else
+// as it is, so that what a lesson counts is what plain client-go does.
+//
+// [Count] counts. [HoldWatches] holds watch events back, and [Refuse] replaces answers: they make
+// happen on demand what a busy cluster does by itself. Whatever they do is to be called injected
+// wherever it is shown.
+package wire
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+)
+
+// Counter counts what clients made from one rest.Config do on the wire. Its methods can be called
+// from several goroutines.
+type Counter struct {
+	mu      sync.Mutex
+	lap     Lap
+	conns   map[string]bool // local addresses of the connections seen so far
+	waited  func() time.Duration
+	watches int // open now
+}
+
+// Count makes cfg count: every client made from cfg, or from a copy of it, after this call.
+//
+// It wraps the transport and does not set Dial, because client-go shares one transport, and so its
+// connections, between all clients of the same server and credentials, and a Dial function would
+// end that (client-go/transport/cache.go).
+func Count(cfg *rest.Config) *Counter {
+	c := &Counter{conns: map[string]bool{}, lap: newLap(), waited: throttled()}
+	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
+		return &roundTripper{next: rt, trip: c.roundTrip}
+	})
+	return c
+}
+
+// Lap returns what was counted since the last call of Lap, or since Count.
+func (c *Counter) Lap() Lap {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lap := c.lap
+	lap.Throttled = c.waited()
+	lap.OpenWatches = c.watches
+	c.lap = newLap()
+	return lap
+}
+
+func (c *Counter) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
+	verb := Verb(req)
+	c.mu.Lock()
+	c.lap.Requests[verb]++
+	if verb == "watch" {
+		c.watches++
+	}
+	c.mu.Unlock()
+	// A watch ends when its body is closed, or when there never was one. Both may happen.
+	end := sync.OnceFunc(func() {
+		if verb == "watch" {
+			c.mu.Lock()
+			c.watches--
+			c.mu.Unlock()
+		}
+	})
+
+	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if addr := info.Conn.LocalAddr().String(); !c.conns[addr] {
+			c.conns[addr] = true
+			c.lap.Connections++
+		}
+	}}
+	resp, err := rt.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	if err != nil {
+		end()
+		return resp, err
+	}
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lap.Proto = resp.Proto
+	c.lap.Status[resp.StatusCode]++
+	c.lap.FlowSchema = types.UID(resp.Header.Get("X-Kubernetes-Pf-Flowschema-Uid"))
+	c.lap.PriorityLevel = types.UID(resp.Header.Get("X-Kubernetes-Pf-Prioritylevel-Uid"))
+	resp.Body = &countingBody{ReadCloser: resp.Body, read: c.addBytes, end: end}
+	return resp, nil
+}
+
+func (c *Counter) addBytes(n int) {
+	c.mu.Lock()
+	c.lap.Bytes += int64(n)
+	c.mu.Unlock()
+}
+
+// countingBody counts the bytes of a response as its reader takes them, after decompression.
+type countingBody struct {
+	io.ReadCloser
+	read func(int)
+	end  func()
+}
+
+func (b *countingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.read(n)
+	if err != nil {
+		b.end()
+	}
+	return n, err
+}
+
+func (b *countingBody) Close() error {
+	defer b.end()
+	return b.ReadCloser.Close()
+}
+
+// roundTripper hands each request to trip, with the transport it wraps.
+type roundTripper struct {
+	next http.RoundTripper
+	trip func(http.RoundTripper, *http.Request) (*http.Response, error)
+}
+
+func (r *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	return r.trip(r.next, req)
+}
+
+// WrappedRoundTripper lets client-go find the transport inside, for instance to close its idle
+// connections (k8s.io/apimachinery/pkg/util/net.RoundTripperWrapper).
+func (r *roundTripper) WrappedRoundTripper() http.RoundTripper { return r.next }
