@@ -1,0 +1,62 @@
+# make help lists what there is. Recipes are what you would type; nothing hides here.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PROVIDER ?= auto
+ARGS ?=
+LESSONS := $(sort $(notdir $(wildcard lessons/*)))
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+##@ Learn
+.PHONY: lessons up down status
+lessons: up ## Run every lesson in order, on a cluster that is started if there is none
+	for lesson in $(LESSONS); do \
+		go run ./lessons/$$lesson -kubeconfig .cluster/kubeconfig $(ARGS); echo; \
+	done
+
+up: bin/cluster ## Start a cluster for the lessons (PROVIDER=auto, kind or local)
+	bin/cluster up --provider $(PROVIDER)
+
+down: bin/cluster ## Remove the cluster
+	bin/cluster down
+
+status: bin/cluster ## Say how the cluster is
+	bin/cluster status
+
+.PHONY: bin/cluster
+bin/cluster:
+	@mkdir -p bin
+	@cd cluster && go build -trimpath -o ../bin/cluster .
+
+##@ Check
+.PHONY: test e2e record lint vuln
+test: ## Test everything that needs no cluster of its own
+	go test -race $$(go list ./... | grep -v '/e2e$$')
+	cd cluster && go test -race ./...
+
+e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, local or existing)
+	@mkdir -p bin && rm -f bin/e2e-summary
+	E2E_SUMMARY=$(CURDIR)/bin/e2e-summary go test ./e2e -count=1 -timeout 20m $(ARGS) || \
+		{ cat bin/e2e-summary 2>/dev/null; exit 1; }
+	@cat bin/e2e-summary
+
+record: ## Record the lessons' output anew, lessons/*/output.txt
+	go test ./e2e -count=1 -timeout 20m -run 'TestDirect|TestWatch|TestInformer|TestFallback' -args -update
+
+lint: ## Vet and lint both modules
+	gofmt -l . | tee /dev/stderr | (! grep -q .)
+	go vet ./...
+	go run $(GOLANGCI) run ./...
+	cd cluster && go vet . ./internal/... && go run $(GOLANGCI) run . ./internal/...
+
+vuln: ## Look for known vulnerabilities in what the lessons call (needs vuln.go.dev)
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
+##@ Help
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

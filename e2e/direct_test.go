@@ -1,0 +1,378 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/e2e-framework/pkg/envconf"
+	"sigs.k8s.io/e2e-framework/pkg/features"
+
+	"client-go-lessons/e2e/observer"
+)
+
+// The titles of lesson 01's steps.
+const (
+	stepList     = "List the ConfigMaps of a namespace"
+	stepGet      = "Get one by name"
+	stepAgain    = "Twenty more reads: does each make a connection?"
+	stepSource   = "Does each read go to etcd?"
+	stepPages    = "Read a long list in pages"
+	stepFilter   = "Let the server filter"
+	stepFairness = "Who shares the server with you"
+	stepThrottle = "Ask too fast: the client holds you back"
+	stepRefused  = "Ask a server that says no"
+)
+
+// The two constructors: N1's wording does not compile, since kubernetes.New takes something else.
+var (
+	_ func(rest.Interface) *kubernetes.Clientset        = kubernetes.New
+	_ func(*rest.Config) (*kubernetes.Clientset, error) = kubernetes.NewForConfig
+)
+
+func TestDirect(t *testing.T) {
+	var names []string         // that the test itself finds in the lesson's namespace
+	var etcd [2]map[string]int // the server's own count before and after the step on etcd
+	run := runLesson(t, "01-direct", runOptions{
+		before: func(n int) {
+			if n == 1 {
+				names = namesIn(t, newestNamespace(t, "01-direct"))
+			}
+			if n == 4 {
+				etcd[0] = etcdRequests(t)
+			}
+		},
+		after: func(n int) {
+			if n == 4 {
+				etcd[1] = etcdRequests(t)
+			}
+		},
+	})
+	assess := func(f func(t *testing.T)) features.Func {
+		return func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
+			noteFailure(t)
+			f(t)
+			return ctx
+		}
+	}
+	wireAgrees := func(title string) features.Func {
+		return assess(func(t *testing.T) {
+			s := run.Step(t, title)
+			if diff := cmp.Diff([]printedWire{onWire(configMaps(s.Record))}, s.Wires(t)); diff != "" {
+				t.Errorf("(-observed +printed)\n%s\n%s", diff, s.Record)
+			}
+		})
+	}
+
+	testenv.Test(t,
+		features.New("a clientset comes from a rest config, by NewForConfig").WithLabel("claim", "N1").
+			Assess("with it the lesson reads", assess(func(t *testing.T) {
+				s := run.Step(t, stepList)
+				if got := configMaps(s.Record).Verb("list", "").Count(); got != 1 {
+					t.Errorf("%d LISTs, want 1\n%s", got, s.Record)
+				}
+			})).Feature(),
+
+		features.New("List lists ConfigMaps").WithLabel("claim", "N2").
+			Assess("all that the namespace has", assess(func(t *testing.T) {
+				got := run.Step(t, stepList).Lines[0]
+				if want := strings.Join(names, ", "); got != want {
+					t.Errorf("printed %q, the server has %q", got, want)
+				}
+			})).
+			Assess("in one request, on one connection", wireAgrees(stepList)).
+			Assess("of one list in pages, each page costs a request", wireAgrees(stepPages)).
+			Assess("and filtered by the server it is smaller", assess(func(t *testing.T) {
+				s := run.Step(t, stepFilter)
+				lists := configMaps(s.Record).Verb("list", "").Requests
+				if len(lists) != 3 {
+					t.Fatalf("%d LISTs, want 3\n%s", len(lists), s.Record)
+				}
+				for i, row := range []string{"everything", "tier=backend", "metadata.name=app"} {
+					printed := s.Int(t, regexp.QuoteMeta(row)+` .* (\d+)\n`)
+					if int64(printed) != lists[i].Bytes {
+						t.Errorf("%s: printed %d bytes, observed %s", row, printed, lists[i])
+					}
+					if i > 0 && 2*lists[i].Bytes > lists[0].Bytes {
+						t.Errorf("%s: not smaller by half: %d of %d bytes", row, lists[i].Bytes, lists[0].Bytes)
+					}
+				}
+			})).Feature(),
+
+		features.New("Get gets one").WithLabel("claim", "N3").
+			Assess("by its name", assess(func(t *testing.T) {
+				s := run.Step(t, stepGet)
+				if keys := s.Int(t, `database: (\d+) keys`); keys != 2 {
+					t.Errorf("%d keys, want 2", keys)
+				}
+				gets := configMaps(s.Record).Verb("get", "").Requests
+				if len(gets) != 2 || gets[0].Name != "database" || gets[0].Status != 200 || gets[1].Status != 404 {
+					t.Errorf("want a Get of database with 200 and one with 404:\n%s", s.Record)
+				}
+			})).
+			Assess("in one request each, on the connection there is", wireAgrees(stepGet)).Feature(),
+
+		features.New("a read is a new request, not a new connection").WithLabel("claim", "N4").
+			Assess("20 reads open 0 connections", assess(func(t *testing.T) {
+				s := run.Step(t, stepAgain)
+				if s.Record.Opened != 0 || configMaps(s.Record).Count() != 20 {
+					t.Errorf("%d connections opened for %d reads, want 0 for 20",
+						s.Record.Opened, configMaps(s.Record).Count())
+				}
+				s.Find(t, `No: each was a new request`)
+			})).
+			Assess("and the lesson says so", wireAgrees(stepAgain)).
+			Assess("over HTTP/1.1, too", assess(func(t *testing.T) {
+				again := runLesson(t, "01-direct", runOptions{
+					args: []string{"-step", "3"}, env: []string{"DISABLE_HTTP2=1"}})
+				s := again.Step(t, stepAgain)
+				if reads := configMaps(s.Record); reads.Count() != 20 || s.Record.Opened != 1 ||
+					reads.Requests[0].Proto != "HTTP/1.1" {
+					t.Errorf("want 20 reads on 1 connection over HTTP/1.1:\n%s", s.Record)
+				}
+			})).Feature(),
+
+		features.New("a Get reads from etcd, a List does not").WithLabel("claim", "N5").
+			Assess("by the server's own count during the step", assess(func(t *testing.T) {
+				// 20 each of Get "", Get "0", List "", List "0"; other clients may add a few.
+				objects, revisions := etcdDelta(etcd[0], etcd[1], 20)
+				if objects != 1 || revisions != 1 {
+					t.Errorf("%d reads of objects and %d of the revision for each round of four reads, "+
+						"want 1 and 1: before %v, after %v", objects, revisions, etcd[0], etcd[1])
+				}
+			})).
+			Assess("by reads of the test's own", assess(func(t *testing.T) {
+				for _, c := range []struct{ verb, rv string }{
+					{"Get", ""}, {"Get", "0"}, {"List", ""}, {"List", "0"}} {
+					objects, revisions := readAndCount(t, c.verb, c.rv)
+					s := run.Step(t, stepSource)
+					row := s.Find(t, fmt.Sprintf(`%s +"%s" +(\d+) +(\d+) +(\S.*)`, c.verb, c.rv))
+					if fmt.Sprint(objects, revisions) != row[0]+" "+row[1] {
+						t.Errorf("%s with resourceVersion %q: the test counts %d and %d, the lesson printed %v",
+							c.verb, c.rv, objects, revisions, row)
+					}
+				}
+			})).
+			Assess("with the reads that it says", wireAgrees(stepSource)).Feature(),
+
+		features.New("API Priority and Fairness sorts the reads").WithLabel("claim", "N6").
+			Assess("into the flow schema that is printed", assess(func(t *testing.T) {
+				s := run.Step(t, stepFairness)
+				printed := s.Find(t, `flow schema (\S+), priority level (\S+)`)
+				schema, level := flowOf(t, configMaps(s.Record).Requests[0])
+				if printed[0] != schema || printed[1] != level {
+					t.Errorf("printed %v, the server says %s and %s", printed, schema, level)
+				}
+				if lab.provider != "existing" && level == "exempt" {
+					t.Error("the learner's user is exempt: this cluster does not show what others meet")
+				}
+			})).Feature(),
+
+		features.New("the client limits its own rate").WithLabel("claim", "N7").
+			Assess("20 Gets at the default take far longer than unlimited, all sent alike", assess(func(t *testing.T) {
+				s := run.Step(t, stepThrottle)
+				gets := configMaps(s.Record).Requests
+				if len(gets) != 40 {
+					t.Fatalf("%d Gets, want 40\n%s", len(gets), s.Record)
+				}
+				limited := gets[19].Start.Sub(gets[0].Start)
+				free := gets[39].Start.Sub(gets[20].Start)
+				// 10 of 20 wait for a token at 5 a second: 2 s, less what the reads took.
+				if limited < 5*free || !near(limited, printedTime(t, s, `burst 10 .* (\S+ \S+)\n`)) {
+					t.Errorf("observed %s limited and %s free; printed:\n%s", limited, free, s.Lines)
+				}
+				waited := printedTime(t, s, `held the first back for (\S+ \S+), `)
+				if !near(waited, limited) {
+					t.Errorf("printed a wait of %s, of %s observed", waited, limited)
+				}
+				if server := slowest(gets); server > limited/4 {
+					t.Errorf("the server took up to %s for one: not the client's limit alone", server)
+				}
+			})).
+			Assess("but not that of watches", assess(watchesAreNotThrottled)).Feature(),
+
+		features.New("a refused read is retried at the server's interval, not exponentially").WithLabel("claim", "N8").
+			Assess("as often as printed", assess(func(t *testing.T) {
+				s := run.Step(t, stepRefused)
+				for row, want := range map[string]int{
+					`429 Retry-After: 1, twice, then 200`: 3, `429 without Retry-After`: 1, `500 without Retry-After`: 1} {
+					if got := s.Int(t, row+` +(\d+) `); got != want {
+						t.Errorf("%s: %d requests printed, want %d", row, got, want)
+					}
+				}
+				if got := configMaps(s.Record).Count(); got != 5 {
+					t.Errorf("%d requests observed, want 3 + 1 + 1\n%s", got, s.Record)
+				}
+			})).
+			Assess("after the same wait each time", assess(func(t *testing.T) {
+				gets := configMaps(run.Step(t, stepRefused).Record).Requests
+				first, second := gets[1].Start.Sub(gets[0].Start), gets[2].Start.Sub(gets[1].Start)
+				if second > first+first/2 || first > second+second/2 {
+					t.Errorf("waited %s, then %s: an exponential backoff would double", first, second)
+				}
+			})).
+			Assess("and by the observer's refusal as by the lesson's", assess(refusedByTheObserver)).Feature(),
+
+		features.New("lesson 01 prints what is recorded").
+			Assess("but for names, times and sizes", assess(func(t *testing.T) {
+				checkTranscript(t, run, mask{regexp.MustCompile(`(?m) +\d+$`), " BYTES"})
+			})).
+			Assess("and leaves no namespace", assess(func(t *testing.T) { namespaceGoes(t, run.Namespace) })).
+			Feature(),
+	)
+}
+
+// watchesAreNotThrottled opens more watches at once than the limit of 5 a second would let pass.
+func watchesAreNotThrottled(t *testing.T) {
+	config := rest.CopyConfig(lab.config)
+	config.QPS, config.Burst = 1, 1
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elapsed := func(do func() error) time.Duration {
+		start := time.Now()
+		for range 4 {
+			if err := do(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return time.Since(start)
+	}
+	watches := elapsed(func() error {
+		w, err := client.CoreV1().ConfigMaps("default").Watch(t.Context(), metav1.ListOptions{})
+		if err == nil {
+			w.Stop()
+		}
+		return err
+	})
+	gets := elapsed(func() error {
+		_, err := client.CoreV1().ConfigMaps("default").List(t.Context(), metav1.ListOptions{})
+		return err
+	})
+	if 3*watches > gets {
+		t.Errorf("4 watches took %s, 4 lists %s at 1 a second", watches, gets)
+	}
+}
+
+// refusedByTheObserver repeats the lesson's claim with a refusal that comes over the wire.
+func refusedByTheObserver(t *testing.T) {
+	for _, c := range []struct {
+		fault observer.Fault
+		want  int
+	}{
+		{observer.TooManyRequests(time.Second), 2},
+		{observer.TooManyRequests(0), 1},
+		{observer.ServerError(), 1},
+	} {
+		remove := lab.observer.Inject(observer.Match{Verb: "get", Resource: "configmaps", Name: "app", From: 1, To: 1}, c.fault)
+		client := throughObserver(t)
+		mark := lab.observer.Mark()
+		_, err := client.CoreV1().ConfigMaps("default").Get(t.Context(), "app", metav1.GetOptions{})
+		remove()
+		if err == nil {
+			t.Errorf("%s: want an error, if only NotFound", c.fault.Name())
+		}
+		if got := lab.observer.Since(mark).Count(); got != c.want {
+			t.Errorf("%s: %d requests (%v), want %d", c.fault.Name(), got, err, c.want)
+		}
+	}
+}
+
+// readAndCount makes 20 reads and returns what the server asked etcd for, for each of them.
+func readAndCount(t *testing.T, verb, rv string) (objects, revisions int) {
+	t.Helper()
+	const n = 20
+	client := lab.client.CoreV1().ConfigMaps("kube-system")
+	before := etcdRequests(t)
+	for range n {
+		var err error
+		if verb == "Get" {
+			_, err = client.Get(t.Context(), "kube-root-ca.crt", metav1.GetOptions{ResourceVersion: rv})
+		} else {
+			_, err = client.List(t.Context(), metav1.ListOptions{ResourceVersion: rv})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return etcdDelta(before, etcdRequests(t), n)
+}
+
+// etcdRequests reads how often the server asked etcd about ConfigMaps, by operation.
+func etcdRequests(t *testing.T) map[string]int {
+	t.Helper()
+	raw, err := lab.client.CoreV1().RESTClient().Get().AbsPath("/metrics").Do(t.Context()).Raw()
+	if err != nil {
+		t.Fatalf("read /metrics: %v", err)
+	}
+	metric := regexp.MustCompile(`^etcd_requests_total\{group="",operation="(\w+)",resource="configmaps"\} (\d+)`)
+	counts := map[string]int{}
+	lines := bufio.NewScanner(bytes.NewReader(raw))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if m := metric.FindStringSubmatch(lines.Text()); m != nil {
+			counts[m[1]], _ = strconv.Atoi(m[2])
+		}
+	}
+	if len(counts) == 0 {
+		t.Fatal("/metrics has no etcd_requests_total for configmaps")
+	}
+	return counts
+}
+
+// etcdDelta is what was asked of etcd between two readings, for each of n reads.
+func etcdDelta(before, after map[string]int, n int) (objects, revisions int) {
+	var o, r int
+	for op, count := range after {
+		switch d := count - before[op]; op {
+		case "getCurrentResourceVersion":
+			r += d
+		case "get", "list", "listStream", "listWithCount", "listOnlyKeys":
+			o += d
+		}
+	}
+	return int(math.Round(float64(o) / float64(n))), int(math.Round(float64(r) / float64(n)))
+}
+
+// flowOf looks up the names of the flow schema and the priority level of an answer.
+func flowOf(t *testing.T, r observer.Request) (schema, level string) {
+	t.Helper()
+	schemas, err := lab.client.FlowcontrolV1().FlowSchemas().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range schemas.Items {
+		if string(s.UID) == r.Header.Get("X-Kubernetes-PF-FlowSchema-UID") {
+			schema = s.Name
+		}
+	}
+	levels, err := lab.client.FlowcontrolV1().PriorityLevelConfigurations().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range levels.Items {
+		if string(l.UID) == r.Header.Get("X-Kubernetes-PF-PriorityLevel-UID") {
+			level = l.Name
+		}
+	}
+	return schema, level
+}
+
+func slowest(requests []observer.Request) (d time.Duration) {
+	for _, r := range requests {
+		d = max(d, r.Duration)
+	}
+	return d
+}

@@ -1,0 +1,308 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"client-go-lessons/e2e/observer"
+)
+
+// prompt is what a lesson prints under -pause before each step and before the end.
+const prompt = "-- press Enter --"
+
+// limit is how long one run of a lesson may take: far more than any does, so that a hang fails.
+const limit = 2 * time.Minute
+
+// lessonRun is one run of a lesson under -pause, cut at its prompts.
+type lessonRun struct {
+	Name      string
+	Output    string // without the prompts
+	Code      int    // exit code
+	Namespace string // that the lesson made for itself
+	Steps     []step
+	Setup     observer.Record // what was requested before the first step
+}
+
+// step is what one step printed, and what the observer recorded while it ran.
+type step struct {
+	Number int
+	Title  string
+	Claims []string
+	Lines  []string
+	Record observer.Record
+}
+
+type runOptions struct {
+	args   []string
+	env    []string
+	before func(n int) // called before step n begins, with the lesson waiting
+	after  func(n int) // called after step n, with the lesson waiting
+	proxy  *observer.Observer
+	// started is given the lesson's process.
+	started func(*os.Process)
+}
+
+// runLesson runs a lesson through the observer to its end. It fails the test when the lesson fails.
+func runLesson(t *testing.T, name string, o runOptions) lessonRun {
+	t.Helper()
+	noteFailure(t)
+	run, err := tryLesson(t, name, o)
+	if err != nil {
+		t.Fatalf("lesson %s: %v\n%s", name, err, run.Output)
+	}
+	if run.Code != 0 {
+		t.Fatalf("lesson %s ended with exit code %d:\n%s", name, run.Code, run.Output)
+	}
+	return run
+}
+
+func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err error) {
+	t.Helper()
+	proxy := o.proxy
+	if proxy == nil {
+		proxy = lab.observer
+	}
+	run = lessonRun{Name: name}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+
+	// The lesson finds the observer as a learner's lesson finds the cluster of the workspace.
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, ".cluster"), 0o700); err != nil {
+		return run, err
+	}
+	if err := proxy.Kubeconfig(filepath.Join(dir, ".cluster", "kubeconfig"), contextName()); err != nil {
+		return run, err
+	}
+	cmd := exec.CommandContext(ctx, lab.binaries[name], append([]string{"-pause"}, o.args...)...)
+	cmd.Dir = dir
+	cmd.Env = append(cleanEnv(dir), o.env...)
+	out, in, err := os.Pipe() // one pipe for both, so that their order is kept
+	if err != nil {
+		return run, err
+	}
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = in, in
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return run, err
+	}
+	mark := proxy.Mark()
+	if err := cmd.Start(); err != nil {
+		return run, err
+	}
+	_ = in.Close()
+	if o.started != nil {
+		o.started(cmd.Process)
+	}
+
+	var output, part []string
+	at := 0 // the number of prompts seen
+	cut := func() {
+		record := proxy.Since(mark)
+		if at == 0 {
+			run.Setup = record
+		} else if s, ok := parseStep(part); ok {
+			s.Record = record
+			run.Steps = append(run.Steps, s)
+			if o.after != nil {
+				o.after(s.Number)
+			}
+		}
+		output, part = append(output, part...), nil
+		at++
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if lines.Text() != prompt {
+			part = append(part, lines.Text())
+			continue
+		}
+		cut()
+		if o.before != nil {
+			o.before(at)
+		}
+		mark = proxy.Mark()
+		if _, err := fmt.Fprintln(stdin); err != nil {
+			return run, err
+		}
+	}
+	run.Output = strings.Join(append(output, part...), "\n") + "\n"
+	if m := regexp.MustCompile(`(?m)^namespace +(\S+),`).FindStringSubmatch(run.Output); m != nil {
+		run.Namespace = m[1]
+	}
+	err = cmd.Wait()
+	run.Code = cmd.ProcessState.ExitCode()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.Exited() {
+		err = nil
+	}
+	return run, err
+}
+
+// cleanEnv is an environment in which nothing of this machine's user points to a cluster.
+func cleanEnv(home string) []string {
+	return []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "KUBE_CACHE_MUTATION_DETECTOR=true"}
+}
+
+// contextName is what a learner's context is called on this provider.
+func contextName() string {
+	if lab.provider == "local" {
+		return "local-client-go-lessons"
+	}
+	return "kind-client-go-lessons"
+}
+
+var heading = regexp.MustCompile(`^(\d+) +(\S.*?)(?: {2,}(N\d+(?: N\d+)*))?$`)
+
+// parseStep finds a step's heading, and the lines below it.
+func parseStep(lines []string) (s step, ok bool) {
+	for i, line := range lines {
+		if m := heading.FindStringSubmatch(line); m != nil {
+			s.Number, _ = strconv.Atoi(m[1])
+			s.Title, s.Claims = m[2], strings.Fields(m[3])
+			for _, line := range lines[i+1:] {
+				if line = strings.TrimSpace(line); line != "" {
+					s.Lines = append(s.Lines, line)
+				}
+			}
+			return s, true
+		}
+	}
+	return s, false
+}
+
+// Step returns the step of that title. Tests name steps by what they say, not by number.
+func (r lessonRun) Step(t *testing.T, title string) step {
+	t.Helper()
+	for _, s := range r.Steps {
+		if s.Title == title {
+			return s
+		}
+	}
+	t.Fatalf("lesson %s has no step %q:\n%s", r.Name, title, r.Output)
+	return step{}
+}
+
+// Find returns what the groups of a regular expression match in the step's text. It fails the test
+// when nothing matches.
+func (s step) Find(t *testing.T, expr string) []string {
+	t.Helper()
+	m := regexp.MustCompile(expr).FindStringSubmatch(strings.Join(s.Lines, "\n"))
+	if m == nil {
+		t.Fatalf("step %q says nothing that matches %q:\n%s", s.Title, expr, strings.Join(s.Lines, "\n"))
+	}
+	return m[1:]
+}
+
+// Int is Find for one number.
+func (s step) Int(t *testing.T, expr string) int {
+	t.Helper()
+	n, err := strconv.Atoi(strings.ReplaceAll(s.Find(t, expr)[0], ",", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// printedWire is a line such as "wire: 1 LIST + 2 GET, 1 new connection (HTTP/2), 2.9 kB".
+type printedWire struct {
+	Requests    map[string]int
+	Connections int
+	Bytes       string
+}
+
+// Wires returns the step's wire lines.
+func (s step) Wires(t *testing.T) (wires []printedWire) {
+	t.Helper()
+	line := regexp.MustCompile(`^wire: (.*), (\d+) new connections?(?: \(\S+\))?, (.*)$`)
+	for _, l := range s.Lines {
+		if l == "wire: 0 requests" {
+			wires = append(wires, printedWire{Requests: map[string]int{}, Bytes: "0 B"})
+			continue
+		}
+		m := line.FindStringSubmatch(l)
+		if m == nil {
+			continue
+		}
+		w := printedWire{Requests: map[string]int{}, Bytes: m[3]}
+		w.Connections, _ = strconv.Atoi(m[2])
+		for part := range strings.SplitSeq(m[1], " + ") {
+			count, verb, _ := strings.Cut(part, " ")
+			w.Requests[strings.ToLower(verb)], _ = strconv.Atoi(count)
+		}
+		wires = append(wires, w)
+	}
+	return wires
+}
+
+// onWire is what the observer recorded, in the words of a wire line.
+func onWire(r observer.Record) printedWire {
+	w := printedWire{Requests: map[string]int{}, Connections: r.Opened, Bytes: byteCount(r.Bytes())}
+	for _, request := range r.Requests {
+		verb := request.Verb
+		if verb == "" {
+			verb = "other"
+		}
+		w.Requests[verb]++
+	}
+	return w
+}
+
+// byteCount writes n as lessons do.
+func byteCount(n int64) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1_000_000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1000)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1_000_000)
+}
+
+// configMaps keeps the requests for ConfigMaps.
+func configMaps(r observer.Record) observer.Record { return r.Verb("", "configmaps") }
+
+// buildLessons builds every lesson, with the race detector where there is a C compiler for it.
+func buildLessons(dir string) (map[string]string, error) {
+	mains, err := filepath.Glob("../lessons/*/main.go")
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"-race"}
+	if out, err := exec.Command("go", "env", "CC").Output(); err != nil || !found(string(out)) {
+		fmt.Fprintln(os.Stderr, "e2e: no C compiler, so the lessons run without the race detector")
+		args = nil
+	}
+	binaries := map[string]string{}
+	for _, main := range mains {
+		name := filepath.Base(filepath.Dir(main))
+		binaries[name] = filepath.Join(dir, name)
+		if err := goBuild("..", append(args, "-o", binaries[name], "./lessons/"+name)...); err != nil {
+			return nil, err
+		}
+	}
+	return binaries, nil
+}
+
+func found(cc string) bool {
+	_, err := exec.LookPath(strings.TrimSpace(cc))
+	return err == nil
+}
+
+func clientGoVersion() string {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Version}}", "k8s.io/client-go").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}

@@ -1,0 +1,277 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// TestWhatTheLearnerIsTold starts lessons where they cannot work. Each must end with exit code 1
+// and one or two lines that say what failed and what to do, and leave nothing behind.
+func TestWhatTheLearnerIsTold(t *testing.T) {
+	token := tokenOf(t, []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"create", "delete"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"create", "get"}},
+	})
+	for _, c := range []struct {
+		name  string
+		setup func(t *testing.T, dir string) (args, env []string)
+		says  []string // all of which must be in the two lines
+	}{
+		{"there is no cluster", func(*testing.T, string) (args, env []string) {
+			return nil, nil
+		}, []string{"no cluster", "make up"}},
+
+		{"the kubeconfig that was named is not there", func(*testing.T, string) (args, env []string) {
+			return []string{"-kubeconfig", "nowhere"}, nil
+		}, []string{"-kubeconfig nowhere", "no such file"}},
+
+		{"$KUBECONFIG names nothing", func(_ *testing.T, dir string) (args, env []string) {
+			return nil, []string{"KUBECONFIG=" + filepath.Join(dir, "nowhere")}
+		}, []string{"$KUBECONFIG", "make up"}},
+
+		{"the cluster is dead", func(t *testing.T, dir string) (args, env []string) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0") // a port that was free a moment ago
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			return kubeconfigFor(t, dir, "https://"+listener.Addr().String()), nil
+		}, []string{"connection refused", "make up"}},
+
+		{"the cluster is not on this machine", func(t *testing.T, dir string) (args, env []string) {
+			return kubeconfigFor(t, dir, "https://192.0.2.1:6443"), nil
+		}, []string{"192.0.2.1", "not on this machine", "-context"}},
+
+		{"the context is unknown", func(t *testing.T, dir string) (args, env []string) {
+			return append(kubeconfigFor(t, dir, "https://127.0.0.1:1"), "-context", "elsewhere"), nil
+		}, []string{`no context "elsewhere"`, "It has: here"}},
+
+		{"the user may not list ConfigMaps", func(t *testing.T, dir string) (args, env []string) {
+			path := filepath.Join(dir, "kubeconfig")
+			if err := lab.observer.KubeconfigWithToken(path, "here", token); err != nil {
+				t.Fatal(err)
+			}
+			return []string{"-kubeconfig", path}, nil
+		}, []string{"forbidden", "list", "configmaps", "right"}},
+
+		{"something else answers at that address", func(t *testing.T, dir string) (args, env []string) {
+			return kubeconfigFor(t, dir, lab.observer.URL()), nil
+		}, []string{"certificate", "make down up"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			noteFailure(t)
+			for name, binary := range lab.binaries {
+				dir := t.TempDir()
+				args, env := c.setup(t, dir)
+				code, stdout, stderr := runPlain(t, binary, dir, args, env)
+				if code != 1 {
+					t.Errorf("%s: exit code %d, want 1", name, code)
+				}
+				if lines := strings.Count(strings.TrimSpace(stderr), "\n") + 1; lines > 2 {
+					t.Errorf("%s: %d lines, want one or two:\n%s", name, lines, stderr)
+				}
+				for _, want := range c.says {
+					if !strings.Contains(stderr, want) {
+						t.Errorf("%s: the error does not say %q:\n%s", name, want, stderr)
+					}
+				}
+				if strings.Contains(stderr, "goroutine ") {
+					t.Errorf("%s: a stack trace:\n%s", name, stderr)
+				}
+				if i := strings.Index(stdout, "namespace  "); i >= 0 {
+					namespaceGoes(t, strings.TrimSuffix(strings.Fields(stdout[i:])[1], ","))
+				}
+			}
+		})
+	}
+}
+
+// TestHelp checks that -h explains each lesson and that misuse points to it.
+func TestHelp(t *testing.T) {
+	for name, binary := range lab.binaries {
+		code, _, stderr := runPlain(t, binary, t.TempDir(), []string{"-h"}, nil)
+		for _, want := range []string{"Steps:", "-kubeconfig", "-pause", "-step", "go run ./lessons/" + name} {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%s -h does not speak of %q:\n%s", name, want, stderr)
+			}
+		}
+		if code != 0 {
+			t.Errorf("%s -h: exit code %d, want 0", name, code)
+		}
+		for _, args := range [][]string{{"-step", "99"}, {"extra"}, {"-nonsense"}} {
+			if code, _, stderr := runPlain(t, binary, t.TempDir(), args, nil); code != 2 || stderr == "" {
+				t.Errorf("%s %v: exit code %d, want 2 and a message: %q", name, args, code, stderr)
+			}
+		}
+	}
+}
+
+// TestStepsRunAlone runs each step of each lesson by itself.
+func TestStepsRunAlone(t *testing.T) {
+	for name := range lab.binaries {
+		full := runLesson(t, name, runOptions{})
+		for _, s := range full.Steps {
+			alone := runLesson(t, name, runOptions{args: []string{"-step", fmt.Sprint(s.Number)}})
+			if len(alone.Steps) == 0 || alone.Steps[len(alone.Steps)-1].Title != s.Title {
+				t.Errorf("%s -step %d does not end with %q:\n%s", name, s.Number, s.Title, alone.Output)
+			}
+		}
+	}
+}
+
+// TestInterrupt ends lessons by Ctrl-C in the middle: they must end with the shell's exit code for
+// that, and their namespace must go.
+func TestInterrupt(t *testing.T) {
+	for name := range lab.binaries {
+		t.Run(name, func(t *testing.T) {
+			noteFailure(t)
+			var process *os.Process
+			run, err := tryLesson(t, name, runOptions{
+				started: func(p *os.Process) { process = p },
+				before: func(n int) {
+					if n == 2 {
+						_ = process.Signal(os.Interrupt)
+					}
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if run.Code != 130 {
+				t.Errorf("exit code %d, want 130:\n%s", run.Code, run.Output)
+			}
+			namespaceGoes(t, run.Namespace)
+		})
+	}
+}
+
+// TestClosedOutput runs a lesson whose output nobody reads to the end, as with `| head -1`.
+func TestClosedOutput(t *testing.T) {
+	noteFailure(t)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "kubeconfig")
+	if err := lab.observer.Kubeconfig(path, "here"); err != nil {
+		t.Fatal(err)
+	}
+	mark := lab.observer.Mark()
+	cmd := exec.CommandContext(t.Context(), lab.binaries["01-direct"], "-kubeconfig", path)
+	cmd.Env = cleanEnv(dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	_ = out.Close()
+	_ = cmd.Wait()
+	record := lab.observer.Since(mark)
+	made, gone := record.Verb("create", "namespaces"), record.Verb("delete", "namespaces")
+	if made.Count() != 1 || gone.Count() != 1 {
+		t.Errorf("made %d namespaces and deleted %d, want 1 and 1\n%s", made.Count(), gone.Count(), record)
+	}
+}
+
+// TestLeftovers checks that a run removes what killed runs left more than an hour ago, and nothing
+// else: a younger namespace may be a neighbor's.
+func TestLeftovers(t *testing.T) {
+	noteFailure(t)
+	young, err := lab.client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "lesson-01-", Labels: map[string]string{"client-go-lessons/lesson": "01-direct"}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = lab.client.CoreV1().Namespaces().Delete(context.Background(), young.Name, metav1.DeleteOptions{})
+	})
+	runLesson(t, "01-direct", runOptions{args: []string{"-step", "1"}})
+	ns, err := lab.client.CoreV1().Namespaces().Get(t.Context(), young.Name, metav1.GetOptions{})
+	if err != nil || ns.DeletionTimestamp != nil {
+		t.Errorf("the lesson removed a young namespace of another run: %v, %v", ns.DeletionTimestamp, err)
+	}
+}
+
+// runPlain runs a lesson as it is, without -pause, and returns what it printed where.
+func runPlain(t *testing.T, binary, dir string, args, env []string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Dir = dir
+	cmd.Env = append(cleanEnv(dir), env...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	_ = cmd.Run()
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// kubeconfigFor writes a kubeconfig of one context, here, and returns the flag that names it.
+func kubeconfigFor(t *testing.T, dir, server string) []string {
+	t.Helper()
+	config := clientcmdapi.NewConfig()
+	config.Clusters["here"] = &clientcmdapi.Cluster{Server: server}
+	config.AuthInfos["here"] = &clientcmdapi.AuthInfo{Token: "none"}
+	config.Contexts["here"] = &clientcmdapi.Context{Cluster: "here", AuthInfo: "here"}
+	config.CurrentContext = "here"
+	path := filepath.Join(dir, "config")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"-kubeconfig", path}
+}
+
+// tokenOf makes a service account that may do what rules say, and nothing else, and returns a token
+// for it. All of it goes with the test.
+func tokenOf(t *testing.T, rules []rbacv1.PolicyRule) string {
+	t.Helper()
+	ctx, name := t.Context(), "client-go-lessons-e2e-"+strings.ToLower(rand.Text()[:8])
+	meta := metav1.ObjectMeta{Name: name}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		_ = lab.client.RbacV1().ClusterRoleBindings().Delete(ctx, name, metav1.DeleteOptions{})
+		_ = lab.client.RbacV1().ClusterRoles().Delete(ctx, name, metav1.DeleteOptions{})
+		_ = lab.client.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{})
+	})
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := lab.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: meta}, metav1.CreateOptions{})
+	check(err)
+	_, err = lab.client.CoreV1().ServiceAccounts(name).Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
+	check(err)
+	_, err = lab.client.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{})
+	check(err)
+	_, err = lab.client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: meta,
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: name, Namespace: name}},
+	}, metav1.CreateOptions{})
+	check(err)
+	token, err := lab.client.CoreV1().ServiceAccounts(name).CreateToken(ctx, name,
+		&authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	check(err)
+	return token.Status.Token
+}
