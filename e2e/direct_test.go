@@ -228,7 +228,7 @@ func TestDirect(t *testing.T) {
 			Assess("but for names, times and sizes", assess(func(t *testing.T) {
 				checkTranscript(t, run, mask{regexp.MustCompile(`(?m) +\d+$`), " BYTES"})
 			})).
-			Assess("and leaves no namespace", assess(func(t *testing.T) { namespaceGoes(t, run.Namespace) })).
+			Assess("and leaves no namespace", assess(func(t *testing.T) { namespaceGone(t, run.Namespace) })).
 			Feature(),
 	)
 }

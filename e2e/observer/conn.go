@@ -98,7 +98,8 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 }
 
 func connOf(ctx context.Context) *conn {
-	return ctx.Value(connKey{}).(*conn)
+	c, _ := ctx.Value(connKey{}).(*conn) // withConn has put it there
+	return c
 }
 
 // OpenConnections returns how many client connections are open now.

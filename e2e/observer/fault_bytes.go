@@ -1,6 +1,7 @@
 package observer
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 )
@@ -62,7 +63,7 @@ func (w *byteWriter) Unwrap() http.ResponseWriter {
 
 // WriteHeader sends the answer's head.
 func (w *byteWriter) WriteHeader(status int) {
-	if w.stop == errEndAnswer {
+	if errors.Is(w.stop, errEndAnswer) {
 		w.Header().Del("Content-Length")
 	}
 	w.ResponseWriter.WriteHeader(status)

@@ -201,9 +201,9 @@ func encodeEvent(mediaType string, event watch.EventType, object runtime.Object)
 		return nil, err
 	}
 	var out bytes.Buffer
-	err := info.StreamSerializer.Serializer.Encode(
+	err := info.StreamSerializer.Encode(
 		&metav1.WatchEvent{Type: string(event), Object: runtime.RawExtension{Raw: raw.Bytes()}},
-		info.StreamSerializer.Framer.NewFrameWriter(&out),
+		info.StreamSerializer.NewFrameWriter(&out),
 	)
 	return out.Bytes(), err
 }

@@ -258,7 +258,7 @@ func TestCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer o.Close()
+	defer func() { _ = o.Close() }()
 
 	ctx := testContext(t)
 	tests := []struct{ token, wantToken, wantCertificate string }{

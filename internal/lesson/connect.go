@@ -133,14 +133,14 @@ func pickContext(raw clientcmdapi.Config, asked, source string) (string, error) 
 
 // onThisMachine tells whether the server's every address is a loopback address.
 func onThisMachine(server string) bool {
+	if !strings.Contains(server, "://") {
+		server = "https://" + server // a rest.Config may hold host:port alone
+	}
 	u, err := url.Parse(server)
-	if err != nil {
+	if err != nil || u.Hostname() == "" {
 		return false
 	}
 	host := u.Hostname()
-	if host == "" {
-		host, _, _ = strings.Cut(server, ":") // a rest.Config may hold host:port alone
-	}
 	if ip := net.ParseIP(host); ip != nil {
 		return ip.IsLoopback()
 	}

@@ -36,7 +36,7 @@ type scratch struct {
 	name   string
 
 	http      *http.Client
-	clientset *kubernetes.Clientset
+	clientset kubernetes.Interface
 }
 
 // dial makes a client with a connection of its own: the lesson's connections are what the lesson
