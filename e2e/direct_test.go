@@ -186,19 +186,20 @@ func TestDirect(t *testing.T) {
 				if len(gets) != 40 {
 					t.Fatalf("%d Gets, want 40\n%s", len(gets), s.Record)
 				}
-				limited := gets[19].Start.Sub(gets[0].Start)
-				free := gets[39].Start.Sub(gets[20].Start)
-				// 10 of 20 wait for a token at 5 a second: 2 s, less what the reads took.
-				if limited < 5*free || !near(limited, printedTime(t, s, `burst 10 .* (\S+ \S+)\n`)) {
-					t.Errorf("observed %s limited and %s free; printed:\n%s", limited, free, s.Lines)
+				limited, free := gets[:20], gets[20:]
+				// 10 of 20 wait for a token each, of which there are 5 a second. No computer is so fast
+				// or so slow that this would take less.
+				if d := span(limited); d < 1800*time.Millisecond || d < span(free) {
+					t.Errorf("observed %s limited and %s free", d, span(free))
 				}
-				waited := printedTime(t, s, `held the first back for (\S+ \S+), `)
-				if !near(waited, limited) {
-					t.Errorf("printed a wait of %s, of %s observed", waited, limited)
+				if printed := printedTime(t, s, `burst 10 .*  (\S+ \S+)\n`); !near(span(limited), printed) {
+					t.Errorf("observed %s, printed %s", span(limited), printed)
 				}
-				if server := slowest(gets); server > limited/4 {
-					t.Errorf("the server took up to %s for one: not the client's limit alone", server)
+				// While the client waits, no request is under way: it is not the server that is slow.
+				if waited := printedTime(t, s, `held the first back for (\S+ \S+), `); !near(waited, idle(limited)) {
+					t.Errorf("printed a wait of %s, observed none under way for %s", waited, idle(limited))
 				}
+				s.Find(t, `the second for 0 s`)
 			})).
 			Assess("but not that of watches", assess(watchesAreNotThrottled)).Feature(),
 
@@ -261,7 +262,7 @@ func watchesAreNotThrottled(t *testing.T) {
 		_, err := client.CoreV1().ConfigMaps("default").List(t.Context(), metav1.ListOptions{})
 		return err
 	})
-	if 3*watches > gets {
+	if 2*watches > gets {
 		t.Errorf("4 watches took %s, 4 lists %s at 1 a second", watches, gets)
 	}
 }
@@ -370,9 +371,15 @@ func flowOf(t *testing.T, r observer.Request) (schema, level string) {
 	return schema, level
 }
 
-func slowest(requests []observer.Request) (d time.Duration) {
-	for _, r := range requests {
-		d = max(d, r.Duration)
+// span is the time from the first request to the last one's beginning.
+func span(requests []observer.Request) time.Duration {
+	return requests[len(requests)-1].Start.Sub(requests[0].Start)
+}
+
+// idle is the time between the end of a request and the beginning of the next, summed up.
+func idle(requests []observer.Request) (d time.Duration) {
+	for i, r := range requests[1:] {
+		d += max(0, r.Start.Sub(requests[i].Start.Add(requests[i].Duration)))
 	}
 	return d
 }

@@ -84,7 +84,7 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	if err := proxy.Kubeconfig(filepath.Join(dir, ".cluster", "kubeconfig"), contextName()); err != nil {
 		return run, err
 	}
-	cmd := exec.CommandContext(ctx, lab.binaries[name], append([]string{"-pause"}, o.args...)...)
+	cmd := exec.CommandContext(ctx, binary(t, name), append([]string{"-pause"}, o.args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(cleanEnv(dir), o.env...)
 	out, in, err := os.Pipe() // one pipe for both, so that their order is kept
@@ -272,26 +272,35 @@ func byteCount(n int64) string {
 // configMaps keeps the requests for ConfigMaps.
 func configMaps(r observer.Record) observer.Record { return r.Verb("", "configmaps") }
 
-// buildLessons builds every lesson, with the race detector where there is a C compiler for it.
-func buildLessons(dir string) (map[string]string, error) {
-	mains, err := filepath.Glob("../lessons/*/main.go")
-	if err != nil {
-		return nil, err
-	}
-	args := []string{"-race"}
-	if out, err := exec.Command("go", "env", "CC").Output(); err != nil || !found(string(out)) {
-		fmt.Fprintln(os.Stderr, "e2e: no C compiler, so the lessons run without the race detector")
-		args = nil
-	}
-	binaries := map[string]string{}
+// lessonNames are the lessons there are.
+func lessonNames() (names []string) {
+	mains, _ := filepath.Glob("../lessons/*/main.go") // the pattern is well-formed
 	for _, main := range mains {
-		name := filepath.Base(filepath.Dir(main))
-		binaries[name] = filepath.Join(dir, name)
-		if err := goBuild("..", append(args, "-o", binaries[name], "./lessons/"+name)...); err != nil {
-			return nil, err
-		}
+		names = append(names, filepath.Base(filepath.Dir(main)))
 	}
-	return binaries, nil
+	return names
+}
+
+// binary builds a lesson once, with the race detector where there is a C compiler for it.
+func binary(t *testing.T, name string) string {
+	t.Helper()
+	lab.building.Lock()
+	defer lab.building.Unlock()
+	if path, ok := lab.binaries[name]; ok {
+		return path
+	}
+	var args []string
+	if out, err := exec.Command("go", "env", "CC").Output(); err == nil && found(string(out)) {
+		args = []string{"-race"}
+	} else {
+		t.Log("no C compiler, so the lessons run without the race detector")
+	}
+	path := filepath.Join(lab.dir, "bin", name)
+	if err := goBuild("..", append(args, "-o", path, "./lessons/"+name)...); err != nil {
+		t.Fatal(err)
+	}
+	lab.binaries[name] = path
+	return path
 }
 
 func found(cc string) bool {

@@ -3,11 +3,11 @@ package e2e
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -75,10 +75,10 @@ func TestWhatTheLearnerIsTold(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			noteFailure(t)
-			for name, binary := range lab.binaries {
+			for _, name := range lessonNames() {
 				dir := t.TempDir()
 				args, env := c.setup(t, dir)
-				code, stdout, stderr := runPlain(t, binary, dir, args, env)
+				code, stdout, stderr := runPlain(t, binary(t, name), dir, args, env)
 				if code != 1 {
 					t.Errorf("%s: exit code %d, want 1", name, code)
 				}
@@ -103,8 +103,8 @@ func TestWhatTheLearnerIsTold(t *testing.T) {
 
 // TestHelp checks that -h explains each lesson and that misuse points to it.
 func TestHelp(t *testing.T) {
-	for name, binary := range lab.binaries {
-		code, _, stderr := runPlain(t, binary, t.TempDir(), []string{"-h"}, nil)
+	for _, name := range lessonNames() {
+		code, _, stderr := runPlain(t, binary(t, name), t.TempDir(), []string{"-h"}, nil)
 		for _, want := range []string{"Steps:", "-kubeconfig", "-pause", "-step", "go run ./lessons/" + name} {
 			if !strings.Contains(stderr, want) {
 				t.Errorf("%s -h does not speak of %q:\n%s", name, want, stderr)
@@ -114,22 +114,27 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s -h: exit code %d, want 0", name, code)
 		}
 		for _, args := range [][]string{{"-step", "99"}, {"extra"}, {"-nonsense"}} {
-			if code, _, stderr := runPlain(t, binary, t.TempDir(), args, nil); code != 2 || stderr == "" {
+			if code, _, stderr := runPlain(t, binary(t, name), t.TempDir(), args, nil); code != 2 || stderr == "" {
 				t.Errorf("%s %v: exit code %d, want 2 and a message: %q", name, args, code, stderr)
 			}
 		}
 	}
 }
 
-// TestStepsRunAlone runs each step of each lesson by itself.
+// TestStepsRunAlone runs each step of each lesson by itself. They run side by side, as those of
+// several learners on one cluster would.
 func TestStepsRunAlone(t *testing.T) {
-	for name := range lab.binaries {
-		full := runLesson(t, name, runOptions{})
-		for _, s := range full.Steps {
-			alone := runLesson(t, name, runOptions{args: []string{"-step", fmt.Sprint(s.Number)}})
-			if len(alone.Steps) == 0 || alone.Steps[len(alone.Steps)-1].Title != s.Title {
-				t.Errorf("%s -step %d does not end with %q:\n%s", name, s.Number, s.Title, alone.Output)
-			}
+	for _, name := range lessonNames() {
+		_, _, help := runPlain(t, binary(t, name), t.TempDir(), []string{"-h"}, nil)
+		for _, m := range regexp.MustCompile(`(?m)^ +(\d+)  (\S.*)$`).FindAllStringSubmatch(help, -1) {
+			t.Run(name+" -step "+m[1], func(t *testing.T) {
+				t.Parallel()
+				alone := runLesson(t, name, runOptions{args: []string{"-step", m[1]}})
+				if n := len(alone.Steps); n == 0 || alone.Steps[n-1].Title != m[2] {
+					t.Errorf("it does not end with %q:\n%s", m[2], alone.Output)
+				}
+				namespaceGoes(t, alone.Namespace)
+			})
 		}
 	}
 }
@@ -137,7 +142,7 @@ func TestStepsRunAlone(t *testing.T) {
 // TestInterrupt ends lessons by Ctrl-C in the middle: they must end with the shell's exit code for
 // that, and their namespace must go.
 func TestInterrupt(t *testing.T) {
-	for name := range lab.binaries {
+	for _, name := range lessonNames() {
 		t.Run(name, func(t *testing.T) {
 			noteFailure(t)
 			var process *os.Process
@@ -169,7 +174,7 @@ func TestClosedOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark := lab.observer.Mark()
-	cmd := exec.CommandContext(t.Context(), lab.binaries["01-direct"], "-kubeconfig", path)
+	cmd := exec.CommandContext(t.Context(), binary(t, "01-direct"), "-kubeconfig", path)
 	cmd.Env = cleanEnv(dir)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -211,11 +216,11 @@ func TestLeftovers(t *testing.T) {
 }
 
 // runPlain runs a lesson as it is, without -pause, and returns what it printed where.
-func runPlain(t *testing.T, binary, dir string, args, env []string) (code int, stdout, stderr string) {
+func runPlain(t *testing.T, lesson, dir string, args, env []string) (code int, stdout, stderr string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, lesson, args...)
 	cmd.Dir = dir
 	cmd.Env = append(cleanEnv(dir), env...)
 	var out, errs strings.Builder

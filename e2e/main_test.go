@@ -11,7 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -39,6 +39,8 @@ type laboratory struct {
 	config   *rest.Config
 	client   *kubernetes.Clientset // the test's own, past the observer
 	observer *observer.Observer
+
+	building sync.Mutex
 	binaries map[string]string // by lesson
 }
 
@@ -57,7 +59,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	lab.dir = dir
+	lab.dir, lab.binaries = dir, map[string]string{}
 
 	provider, err := chooseProvider()
 	if err != nil {
@@ -96,7 +98,7 @@ func run(m *testing.M) int {
 	return code
 }
 
-// open connects to the cluster, puts the observer in front of it and builds the lessons.
+// open connects to the cluster and puts the observer in front of it.
 func open(ctx context.Context, cfg *envconf.Config) (context.Context, error) {
 	lab.config = rest.CopyConfig(cfg.Client().RESTConfig())
 	lab.config.QPS = -1
@@ -111,9 +113,6 @@ func open(ctx context.Context, cfg *envconf.Config) (context.Context, error) {
 	lab.version = version.GitVersion
 	if lab.observer, err = observer.Start(lab.config); err != nil {
 		return ctx, fmt.Errorf("start the observer: %w", err)
-	}
-	if lab.binaries, err = buildLessons(filepath.Join(lab.dir, "bin")); err != nil {
-		return ctx, err
 	}
 	lab.client = client
 	return ctx, nil
