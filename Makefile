@@ -28,7 +28,7 @@ status: bin/cluster ## Say how the cluster is
 .PHONY: bin/cluster
 bin/cluster:
 	@mkdir -p bin
-	@cd cluster && go build -trimpath -o ../bin/cluster .
+	@cd cluster && CGO_ENABLED=0 go build -trimpath -o ../bin/cluster .
 
 ##@ Check
 .PHONY: test e2e record lint vuln

@@ -151,7 +151,8 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 
 // cleanEnv is an environment in which nothing of this machine's user points to a cluster.
 func cleanEnv(home string) []string {
-	return []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "KUBE_CACHE_MUTATION_DETECTOR=true"}
+	return []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "KUBE_CACHE_MUTATION_DETECTOR=true",
+		"GORACE=atexit_sleep_ms=0"} // by default the race detector keeps each process a second longer
 }
 
 // contextName is what a learner's context is called on this provider.
