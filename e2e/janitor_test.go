@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 )
 
@@ -57,14 +58,14 @@ func startJanitor(p provider) (finish func() error, err error) {
 	if _, err := fmt.Fprintf(stdin, "%s\n", raw); err != nil {
 		return nil, err
 	}
-	return func() error {
+	return sync.OnceValue(func() error {
 		_ = stdin.Close()
 		if err := cmd.Wait(); err != nil {
 			text, _ := os.ReadFile(log.Name())
 			return fmt.Errorf("%w: %s", err, text)
 		}
 		return nil
-	}, nil
+	}), nil
 }
 
 // janitor reads what there is to do, waits until the other end of the pipe is closed, and does it.
