@@ -31,8 +31,7 @@ func explain(err error) string {
 	case errors.As(err, &late):
 		next = "See how the cluster is with: make status. A slow one may need a longer -timeout."
 	case apierrors.IsForbidden(err):
-		next = "The user of this kubeconfig lacks that right. Take one with the Role that the README names, " +
-			"or a cluster of your own: make up"
+		next = "The user of this kubeconfig lacks that right: ask for it, or take a cluster of your own: make up"
 	case apierrors.IsUnauthorized(err):
 		next = "The cluster does not know the user of this kubeconfig: its credentials may have expired. " +
 			"For a cluster of your own: make up"
