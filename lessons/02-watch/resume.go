@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	toolswatch "k8s.io/client-go/tools/watch"
+
+	"client-go-lessons/internal/lesson"
+)
+
+// timeout lets the server end a watch, as it does with each: after TimeoutSeconds, or by itself
+// after 30 to 60 minutes. That is no error. If you have kept the resourceVersion of the last event,
+// you go on from there and miss nothing, not even what changed while no watch was open.
+func (f *follow) timeout(ctx context.Context, run *lesson.Run) error {
+	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
+	list, err := configMaps.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("list ConfigMaps: %w", err)
+	}
+	last := list.ResourceVersion
+
+	start := time.Now()
+	w, err := configMaps.Watch(ctx, metav1.ListOptions{
+		ResourceVersion: last,
+		TimeoutSeconds:  new(int64(1)),
+	})
+	if err != nil {
+		return fmt.Errorf("watch ConfigMaps: %w", err)
+	}
+	defer w.Stop()
+	if err := f.paintDoor(ctx, "green"); err != nil {
+		return err
+	}
+	for open := true; open; {
+		select {
+		case e, ok := <-w.ResultChan():
+			if !ok {
+				open = false
+				break
+			}
+			cm, err := configMap(e)
+			if err != nil {
+				return err
+			}
+			last = cm.ResourceVersion
+			run.Say("%-8s  %s  %s", e.Type, cm.Name, cm.Data["color"])
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	run.Say("the server ended the watch after %s", lesson.Duration(time.Since(start)))
+	if err := f.paintDoor(ctx, "cyan"); err != nil {
+		return err
+	}
+	run.Say("nobody watches, the door is painted cyan; Watch again, from the last event:")
+
+	w, err = configMaps.Watch(ctx, metav1.ListOptions{ResourceVersion: last})
+	if err != nil {
+		return fmt.Errorf("watch ConfigMaps again: %w", err)
+	}
+	defer w.Stop()
+	e, err := next(ctx, w)
+	if err != nil {
+		return err
+	}
+	cm, err := configMap(e)
+	if err != nil {
+		return err
+	}
+	run.Say("%-8s  %s  %s", e.Type, cm.Name, cm.Data["color"])
+	run.Wire(f.wire.Lap())
+	return nil
+}
+
+// retry lets RetryWatcher do the same. It is given a way to watch, takes it again whenever a watch
+// ends, from the last resourceVersion it has seen, and gives you one channel for all of them. It
+// begins at most one watch a second, so as not to flood a server that ends them at once.
+func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
+	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
+	list, err := configMaps.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("list ConfigMaps: %w", err)
+	}
+	begun := 0 // used by the watcher's goroutine alone
+	watcher := &cache.ListWatch{WatchFuncWithContext: func(
+		ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
+		switch begun++; begun {
+		case 1:
+			opts.TimeoutSeconds = new(int64(1))
+		case 2: // the first has ended, the second has not begun
+			if err := f.paintDoor(ctx, "black"); err != nil {
+				return nil, err
+			}
+		}
+		return configMaps.Watch(ctx, opts)
+	}}
+	for _, rv := range []string{"", "0"} {
+		if _, err := toolswatch.NewRetryWatcherWithContext(ctx, rv, watcher); err == nil {
+			return fmt.Errorf("a RetryWatcher from resourceVersion %q, which can miss changes", rv)
+		}
+	}
+	run.Say(`from resourceVersion "" or "0": refused, as that is no moment to go on from`)
+
+	w, err := toolswatch.NewRetryWatcherWithContext(ctx, list.ResourceVersion, watcher)
+	if err != nil {
+		return fmt.Errorf("make a RetryWatcher: %w", err)
+	}
+	defer func() { w.Stop(); <-w.Done() }()
+	if err := f.paintDoor(ctx, "blue"); err != nil {
+		return err
+	}
+	for range 2 {
+		e, err := next(ctx, w)
+		if err != nil {
+			return err
+		}
+		cm, err := configMap(e)
+		if err != nil {
+			return err
+		}
+		run.Say("%-8s  %s  %s", e.Type, cm.Name, cm.Data["color"])
+	}
+	run.Wire(f.wire.Lap())
+	run.Say("The second change fell between the two watches. It begins at most one a")
+	run.Say("second; a 410 it passes on, and ends.")
+	return nil
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// examples are the ConfigMaps that the lesson starts with.
+func examples() []*corev1.ConfigMap {
+	return []*corev1.ConfigMap{painted("door", "white"), painted("wall", "gray")}
+}
+
+func painted(name, color string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Data:       map[string]string{"color": color},
+	}
+}
+
+// createUpdateDelete is what somebody else does while step 2 watches.
+func (f *follow) createUpdateDelete(ctx context.Context) error {
+	configMaps := f.writer.CoreV1().ConfigMaps(f.ns)
+	_, err := configMaps.Create(ctx, painted("fence", "blue"), metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("create ConfigMap fence: %w", err)
+	}
+	_, err = configMaps.Update(ctx, painted("door", "red"), metav1.UpdateOptions{})
+	if err != nil {
+		return fmt.Errorf("update ConfigMap door: %w", err)
+	}
+	if err := configMaps.Delete(ctx, "wall", metav1.DeleteOptions{}); err != nil {
+		return fmt.Errorf("delete ConfigMap wall: %w", err)
+	}
+	return nil
+}
+
+// paintDoor is what somebody else does in the other steps: one change, so one event. An update that
+// changes nothing would be none, so each step takes another color.
+func (f *follow) paintDoor(ctx context.Context, color string) error {
+	configMaps := f.writer.CoreV1().ConfigMaps(f.ns)
+	_, err := configMaps.Update(ctx, painted("door", color), metav1.UpdateOptions{})
+	if err != nil {
+		return fmt.Errorf("update ConfigMap door: %w", err)
+	}
+	return nil
+}
+
+// errEnded says that a watch ended where the lesson counted on it.
+var errEnded = errors.New("the watch ended before its time")
+
+// next is the receive of step 2, for the steps that wait for one event after another.
+func next(ctx context.Context, w watch.Interface) (watch.Event, error) {
+	select {
+	case e, ok := <-w.ResultChan():
+		if !ok {
+			return e, errEnded
+		}
+		return e, nil
+	case <-ctx.Done():
+		return watch.Event{}, ctx.Err()
+	}
+}
+
+// configMap is the object of an event that must be about one: Added, Modified, Deleted, Bookmark.
+func configMap(e watch.Event) (*corev1.ConfigMap, error) {
+	if e.Type == watch.Error {
+		return nil, fmt.Errorf("watch ConfigMaps: %w", apierrors.FromObject(e.Object))
+	}
+	cm, ok := e.Object.(*corev1.ConfigMap)
+	if !ok {
+		return nil, fmt.Errorf("a %s event holds a %T, not a ConfigMap", e.Type, e.Object)
+	}
+	return cm, nil
+}
+
+func byName(list *corev1.ConfigMapList) map[string]*corev1.ConfigMap {
+	state := map[string]*corev1.ConfigMap{}
+	for i := range list.Items {
+		state[list.Items[i].Name] = &list.Items[i]
+	}
+	return state
+}
+
+// sameVersion compares two copies of an object: each change gives it another resourceVersion.
+func sameVersion(a, b *corev1.ConfigMap) bool { return a.ResourceVersion == b.ResourceVersion }

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"client-go-lessons/internal/lesson"
+	"client-go-lessons/internal/wire"
+)
+
+// connections looks at what a watch is on the wire. Over HTTP/2, which client-go takes if it can,
+// it is one of many streams on a connection. HTTP/1.1 has no streams: a request that goes on and on
+// keeps its connection to itself, and the only way to stop it is to close that.
+func (f *follow) connections(ctx context.Context, run *lesson.Run) error {
+	cfg := rest.CopyConfig(f.config)
+	cfg.NextProtos = []string{"http/1.1"} // as where a proxy speaks nothing newer
+	http1 := wire.Count(cfg)
+	clientset, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return err
+	}
+	table := [][]any{{"new connections for", "LIST", "3 WATCH", "Stop all, LIST"}}
+	var opened, reopened []int
+	for _, c := range []struct {
+		clientset *kubernetes.Clientset
+		wire      *wire.Counter
+	}{{f.clientset, f.wire}, {clientset, http1}} {
+		configMaps := c.clientset.CoreV1().ConfigMaps(f.ns)
+		list, err := configMaps.List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return fmt.Errorf("list ConfigMaps: %w", err)
+		}
+		listed := c.wire.Lap()
+
+		var watches []watch.Interface
+		for range 3 {
+			w, err := configMaps.Watch(ctx, metav1.ListOptions{
+				ResourceVersion: list.ResourceVersion,
+			})
+			if err != nil {
+				return fmt.Errorf("watch ConfigMaps: %w", err)
+			}
+			defer w.Stop() // in case of an error below; it may be called twice
+			watches = append(watches, w)
+		}
+		watched := c.wire.Lap()
+
+		for _, w := range watches {
+			w.Stop()
+		}
+		if _, err := configMaps.List(ctx, metav1.ListOptions{}); err != nil {
+			return fmt.Errorf("list ConfigMaps: %w", err)
+		}
+		again := c.wire.Lap()
+		proto := strings.TrimSuffix(listed.Proto, ".0")
+		table = append(table,
+			[]any{proto, listed.Connections, watched.Connections, again.Connections})
+		opened = append(opened, watched.Connections)
+		reopened = append(reopened, again.Connections)
+	}
+	run.Table(table...)
+	if opened[0] == 0 && reopened[0] == 0 {
+		run.Say("No: a watch is a long request, one stream on the connection that is there.")
+	} else {
+		run.Say("Here it did: there is no HTTP/2 between you and the server.")
+	}
+	if opened[1] > 0 && reopened[1] > 0 {
+		run.Say("Over HTTP/1.1 each keeps one to itself (the first took that of the LIST), and")
+		run.Say("Stop closes it.")
+	}
+	return nil
+}
+
+// stop ends a watch. The channel is closed then, as it is when ctx is over, when the server has had
+// enough and when the stream breaks. What arrives between Stop and the end is no news: if you wait
+// for an event just then, it is often an Error event of client-go's own, about the read cut short.
+func (f *follow) stop(ctx context.Context, run *lesson.Run) error {
+	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
+	w, err := configMaps.Watch(ctx, metav1.ListOptions{ResourceVersion: f.version})
+	if err != nil {
+		return fmt.Errorf("watch ConfigMaps: %w", err)
+	}
+	defer w.Stop() // it may be called twice
+	before := f.wire.Lap()
+	run.Wire(before)
+
+	start := time.Now()
+	w.Stop()
+	for ok := true; ok; {
+		select {
+		case _, ok = <-w.ResultChan():
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	closed := time.Since(start)
+	if _, err := configMaps.Get(ctx, "door", metav1.GetOptions{}); err != nil {
+		return fmt.Errorf("get ConfigMap door: %w", err)
+	}
+	after := f.wire.Lap()
+	run.Say("open watches: %d, after Stop: %d; the channel was closed after %s",
+		before.OpenWatches, after.OpenWatches, lesson.Duration(closed))
+	run.Wire(after)
+	if after.Connections == 0 {
+		run.Say("Stop ends the request. The connection stays: the GET after it went over it.")
+	} else {
+		run.Say("Something closed the connection as well, so the GET opened another.")
+	}
+
+	const spin = 10 * time.Millisecond
+	empty := 0
+	for start := time.Now(); time.Since(start) < spin && ctx.Err() == nil; {
+		e := <-w.ResultChan() // wrong on purpose: without ok it looks like an event
+		if e.Type == "" && e.Object == nil {
+			empty++
+		}
+	}
+	run.Say("In %s, a loop that does not look at ok got %d empty events.",
+		lesson.Duration(spin), empty)
+	return nil
+}
