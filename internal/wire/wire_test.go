@@ -163,7 +163,7 @@ func TestCountKnowsOpenWatches(t *testing.T) {
 func TestCountSeesThrottling(t *testing.T) {
 	s := newServer(t)
 	cfg := s.config()
-	cfg.QPS, cfg.Burst = 50, 1
+	cfg.QPS, cfg.Burst = 20, 1
 	counter := wire.Count(cfg)
 	client := clientset(t, cfg).CoreV1().ConfigMaps("ns")
 	start := time.Now()
@@ -172,8 +172,12 @@ func TestCountSeesThrottling(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if took, lap := time.Since(start), counter.Lap(); lap.Throttled < took/2 || lap.Throttled > took {
+	// Whatever time the requests took themselves is not waited for: on a slow machine the wait is short.
+	if took, lap := time.Since(start), counter.Lap(); lap.Throttled <= 0 || lap.Throttled > took {
 		t.Errorf("throttled for %s of %s", lap.Throttled, took)
+	}
+	if lap := counter.Lap(); lap.Throttled != 0 {
+		t.Errorf("throttled for %s while nothing was requested", lap.Throttled)
 	}
 }
 
