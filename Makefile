@@ -12,7 +12,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 ##@ Learn
 .PHONY: lessons up down status
 lessons: up ## Run every lesson in order, on a cluster that is started if there is none
-	for lesson in $(LESSONS); do \
+	@for lesson in $(LESSONS); do \
 		go run ./lessons/$$lesson -kubeconfig .cluster/kubeconfig $(ARGS); echo; \
 	done
 
@@ -33,12 +33,12 @@ bin/cluster:
 ##@ Check
 .PHONY: test e2e record lint vuln
 test: ## Test everything that needs no cluster of its own
-	go test -race $$(go list ./... | grep -v '/e2e$$')
+	@go test -race $$(go list ./... | grep -v '/e2e$$')
 	cd cluster && go test -race ./...
 
 e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, local or existing)
 	@mkdir -p bin && rm -f bin/e2e-summary
-	E2E_SUMMARY=$(CURDIR)/bin/e2e-summary go test ./e2e -count=1 -timeout 20m $(ARGS) || \
+	@E2E_SUMMARY=$(CURDIR)/bin/e2e-summary go test ./e2e -count=1 -timeout 20m $(ARGS) || \
 		{ cat bin/e2e-summary 2>/dev/null; exit 1; }
 	@cat bin/e2e-summary
 
