@@ -38,8 +38,8 @@ test: ## Test everything that needs no cluster of its own
 
 e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, local or existing)
 	@mkdir -p bin && rm -f bin/e2e-summary
-	@E2E_SUMMARY=$(CURDIR)/bin/e2e-summary go test ./e2e -count=1 -timeout 20m $(ARGS) || \
-		{ cat bin/e2e-summary 2>/dev/null; exit 1; }
+	@cd e2e && E2E_SUMMARY=../bin/e2e-summary go test -count=1 -timeout 20m $(ARGS) || \
+		{ cat ../bin/e2e-summary 2>/dev/null; exit 1; }
 	@cat bin/e2e-summary
 
 record: ## Record the lessons' output anew, lessons/*/output.txt

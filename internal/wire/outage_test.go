@@ -27,7 +27,9 @@ func TestOutage(t *testing.T) {
 		object, _ := json.Marshal(map[string]any{"kind": "ConfigMap", "apiVersion": "v1",
 			"metadata": map[string]string{"name": "color"}})
 		_, _ = fmt.Fprintf(w, `{"type":"ADDED","object":%s}`+"\n", object)
-		w.(http.Flusher).Flush()
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
 		<-r.Context().Done()
 	}))
 	t.Cleanup(server.Close)
