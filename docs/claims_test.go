@@ -18,7 +18,7 @@ import (
 // claims is how many statements the notes make.
 const claims = 29
 
-var verdicts = []string{"holds", "holds, with a limit", "outdated", "the code is wrong"}
+var verdicts = []string{"holds", "holds, with a limit", "outdated", "the code is wrong", "does not hold"}
 
 // row is a row of the ledger.
 type row struct {

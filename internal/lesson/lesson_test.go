@@ -251,6 +251,24 @@ type closedWriter struct{}
 
 func (closedWriter) Write([]byte) (int, error) { return 0, http.ErrHandlerTimeout }
 
+func TestLeaksSeesWhatWasLeftBehind(t *testing.T) {
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		leftBehind(stop)
+	}()
+	if !strings.Contains(leaks(), "leftBehind") {
+		t.Error("a goroutine that waits in code of ours is not seen")
+	}
+	close(stop)
+	<-ended
+	if strings.Contains(leaks(), "leftBehind") {
+		t.Error("a goroutine that has returned is still seen")
+	}
+}
+
+func leftBehind(stop chan struct{}) { <-stop }
+
 func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0 s", 160 * time.Nanosecond: "0.16 µs", 1500 * time.Nanosecond: "1.5 µs",

@@ -66,6 +66,7 @@ func run(l Lesson, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	err = r.lesson(ctx, l, opts, bufio.NewReader(stdin))
 	cancel(nil)
 	<-done
+	reportLeaks()
 	switch {
 	case errors.Is(context.Cause(ctx), errOutput):
 		return exitFailed

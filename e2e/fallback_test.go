@@ -1,0 +1,461 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/e2e-framework/pkg/envconf"
+	"sigs.k8s.io/e2e-framework/pkg/features"
+
+	"client-go-lessons/e2e/observer"
+)
+
+// The titles of lesson 04's steps.
+const (
+	stepWriteRead = "Write, then read the cache at once"
+	stepLate      = "The same with events that come late"
+	stepRemedies  = "Five ways to live with it"
+	stepConflict  = "Save a change to a stale copy"
+	stepCreate    = "Create what the cache does not show yet"
+	stepNotThere  = "Not there, or not known?"
+)
+
+func TestFallback(t *testing.T) {
+	var ns, count string            // the lesson's namespace, and what step 1 wrote last
+	var children = map[string]int{} // that step 5 left on the server, by label
+	var sent <-chan time.Time       // when the server had sent step 2's events to somebody else
+	run := runLesson(t, "04-fallback", runOptions{
+		before: func(n int) {
+			if n == 2 {
+				sent = changed(t, ns, 20)
+			}
+		},
+		after: func(n int) {
+			switch n {
+			case 1:
+				ns = newestNamespace(t, "04-fallback")
+				count = dataOf(t, ns, "app")["count"]
+			case 5:
+				children["a generated name"] = countOf(t, ns, "child=generated")
+				children["a fixed name"] = countOf(t, ns, "child=named")
+			}
+		},
+	})
+	run.Output = mutationWarning.ReplaceAllString(run.Output, "")
+	assess := func(f func(t *testing.T)) features.Func {
+		return func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
+			noteFailure(t)
+			f(t)
+			return ctx
+		}
+	}
+	// requestsAgree leaves bytes out: those of a watch come at any time.
+	requestsAgree := func(title string) features.Func {
+		return assess(func(t *testing.T) {
+			s := run.Step(t, title)
+			want, wires := onWire(configMaps(s.Record)), s.Wires(t)
+			for i := range wires {
+				wires[i].Bytes = want.Bytes
+			}
+			if diff := cmp.Diff([]printedWire{want}, wires); diff != "" {
+				t.Errorf("(-observed +printed)\n%s\n%s", diff, s.Record)
+			}
+		})
+	}
+
+	testenv.Test(t,
+		features.New("a cache can be behind right after an update").WithLabel("claim", "N24").
+			Assess("some first reads are stale, and fresh a moment later", assess(func(t *testing.T) {
+				stale, p50, most := staleness(t, run.Step(t, stepWriteRead), 500)
+				if stale > 0 && (p50 > most || most > 2*time.Second) {
+					t.Errorf("%d stale, for %s, %s at most", stale, p50, most)
+				}
+				if count != "499" {
+					t.Errorf("500 writes, but the server has count %q, want 499", count)
+				}
+			})).
+			Assess("by 500 updates and as many reads that were no requests", requestsAgree(stepWriteRead)).
+			Assess("all are, when the events come after the answers", assess(func(t *testing.T) {
+				const late = 10 * time.Millisecond
+				again := runStep(t, 1, observer.Match{Verb: "watch", Resource: "configmaps"}, delayBody(late))
+				stale, p50, _ := staleness(t, again.Step(t, stepWriteRead), 500)
+				if stale < 475 || p50 < late/2 {
+					t.Errorf("%d of 500 stale, for %s: the events were %s late", stale, p50, late)
+				}
+			})).
+			Assess("none is, when the events come first", assess(func(t *testing.T) {
+				again := runStep(t, 1, observer.Match{Verb: "update", Resource: "configmaps"},
+					delayAnswer(5*time.Millisecond))
+				stale, _, _ := staleness(t, again.Step(t, stepWriteRead), 500)
+				if stale > 25 {
+					t.Errorf("%d of 500 stale, though the events had time to come first", stale)
+				}
+			})).Feature(),
+
+		features.New("a cache can be behind for a second or two").WithLabel("claim", "N25").
+			Assess("for as long as its events are held back", assess(func(t *testing.T) {
+				s := run.Step(t, stepLate)
+				stale, p50, most := staleness(t, s, 20)
+				if stale != 20 || p50 < 1400*time.Millisecond || most > 3*time.Second {
+					t.Errorf("%d of 20 stale, for %s, %s at most: want all, for 1.5 s", stale, p50, most)
+				}
+				s.Find(t, `watch events held back 1\.5 s \(injected\)`)
+			})).
+			Assess("which the lesson does, and not the server", assess(func(t *testing.T) {
+				var answered time.Time
+				for _, put := range configMaps(run.Step(t, stepLate).Record).Requests {
+					if end := put.Start.Add(put.Duration); end.After(answered) {
+						answered = end
+					}
+				}
+				at, ok := <-sent
+				if late := at.Sub(answered); !ok || late > time.Second {
+					t.Errorf("the server was %s late with its events: that is not the lesson's doing", late)
+				}
+			})).
+			Assess("and longer, when the server's come late as well", assess(func(t *testing.T) {
+				again := runStep(t, 2, observer.Match{Verb: "watch", Resource: "configmaps"},
+					delayBody(600*time.Millisecond))
+				if _, p50, _ := staleness(t, again.Step(t, stepLate), 20); p50 < 2*time.Second {
+					t.Errorf("stale for %s, want 1.5 s and 0.6 s more", p50)
+				}
+			})).
+			Assess("with one request for each write", requestsAgree(stepLate)).Feature(),
+
+		features.New("retries account for it, if they last longer than the lag").WithLabel("claim", "N26").
+			Assess("client-go's own two give up on 1.5 s", assess(func(t *testing.T) {
+				s := run.Step(t, stepLate)
+				for backoff, least := range map[string]time.Duration{
+					"DefaultRetry": 40 * time.Millisecond, "DefaultBackoff": 310 * time.Millisecond} {
+					row := fmt.Sprintf(`retry\.%s +(\d+) of 20`, backoff)
+					if n := s.Int(t, row); n != 20 {
+						t.Errorf("%s gave up %d times, want 20", backoff, n)
+					}
+					after := printedTime(t, s, fmt.Sprintf(`retry\.%s +20 of 20 +(\S+ \S+)`, backoff))
+					if after < least || after > time.Second {
+						t.Errorf("%s gave up after %s, want %s and a little", backoff, after, least)
+					}
+				}
+			})).
+			Assess("one of seconds gets there, without a request", assess(func(t *testing.T) {
+				r := remedyOf(t, run, "retry with backoff, 5 s at most", "retry")
+				if r.stale != 0 || r.printed != "0" || r.observed != 0 || r.p99 < 200*time.Millisecond {
+					t.Errorf("want 0 stale, 0 requests, p99 above the lag of 200 ms: %+v", r)
+				}
+			})).
+			Assess("waiting for the version does so as soon as the event is there", assess(func(t *testing.T) {
+				r := remedyOf(t, run, "wait for the written version", "wait")
+				if r.stale != 0 || r.printed != "0" || r.observed != 0 ||
+					r.p99 < 200*time.Millisecond || r.p99 > 600*time.Millisecond {
+					t.Errorf("want 0 stale, 0 requests, p99 of about the lag of 200 ms: %+v", r)
+				}
+			})).
+			Assess("without either, what was written is not seen", assess(func(t *testing.T) {
+				r := remedyOf(t, run, "read the cache and hope", "hope")
+				if r.stale != 40 || r.printed != "0" || r.observed != 0 || r.p99 > 100*time.Millisecond {
+					t.Errorf("want 40 of 200 stale, at once, 0 requests: %+v", r)
+				}
+			})).
+			Assess("after a conflict they do not, as long as they read the cache", assess(func(t *testing.T) {
+				conflictsAgree(t, run)
+			})).
+			Assess("a Waiter says so when it cannot know", assess(waitWithSelector)).Feature(),
+
+		features.New("a direct read is consistent, and needed only when the cache is behind").WithLabel("claim", "N27").
+			Assess("read live if behind: 40 of 200 reads are requests", assess(func(t *testing.T) {
+				r := remedyOf(t, run, "read live if the cache is behind", "behind")
+				if r.stale != 0 || r.printed != "0.2" || r.observed != 40 {
+					t.Errorf("want 0 stale, 0.2 requests a read, 40 GETs observed: %+v", r)
+				}
+			})).
+			Assess("always live: each read is one", assess(func(t *testing.T) {
+				r := remedyOf(t, run, "always read live", "live")
+				others := configMaps(run.Step(t, stepRemedies).Record).Verb("get", "").Where(
+					func(q observer.Request) bool { return strings.HasPrefix(q.Name, "item-") })
+				if r.stale != 0 || r.printed != "1" || r.observed+others.Count() != 200 {
+					t.Errorf("want 0 stale, 1 request a read, 200 GETs observed: %+v and %d of others",
+						r, others.Count())
+				}
+			})).
+			Assess("the same work for all five", assess(func(t *testing.T) {
+				s := run.Step(t, stepRemedies)
+				want := map[string]int{"create": 5 * 10, "update": 5 * 30, "get": 40 + 200}
+				if diff := cmp.Diff(want, onWire(configMaps(s.Record)).Requests); diff != "" {
+					t.Errorf("(-want +observed)\n%s", diff)
+				}
+				s.Find(t, `200 reads each time, 40 of them just after a write`)
+				s.Find(t, `held back 200 ms \(injected\)`)
+			})).
+			Assess("after a conflict it gets the update through", assess(func(t *testing.T) {
+				conflictsAgree(t, run)
+			})).
+			Assess("a fixed name keeps a stale cache from making a thing twice", assess(func(t *testing.T) {
+				s := run.Step(t, stepCreate)
+				for by, want := range map[string]string{"a generated name": "2 0 0 2", "a fixed name": "2 1 1 1"} {
+					row := s.Find(t, by+` +(\d+) +(\d+) +(\d+) +(\d+)`)
+					if got := strings.Join(row, " "); got != want {
+						t.Errorf("%s: printed %s, want %s", by, got, want)
+					}
+					if row[3] != strconv.Itoa(children[by]) {
+						t.Errorf("%s: printed %s children, the server has %d", by, row[3], children[by])
+					}
+				}
+				// The last 201 and 409 are those of somebody else's ConfigMap.
+				want := "get app 200, create 201, create 201, create 201, list 200, " +
+					"create 201, create 409, get app-settings 200, list 200, create 409, get app-taken 200"
+				if got := sequence(s); got != want {
+					t.Errorf("observed %s\nwant     %s", got, want)
+				}
+				s.Find(t, `Somebody else's under such a name is told apart`)
+			})).
+			Assess("of four failed reads one says that there is none", assess(func(t *testing.T) {
+				s := run.Step(t, stepNotThere)
+				for row, want := range map[string]string{
+					`has none`:                    "1 NotFound yes: create it",
+					`refuses to say \(injected\)`: "1 Forbidden not known",
+					`cannot say now \(injected\)`: "1 Timeout not known",
+					`was given no time`:           "0 context.DeadlineExceeded not known",
+				} {
+					if got := strings.Join(s.Find(t, row+` +(\d) +(\S+) +(\S.*)`), " "); got != want {
+						t.Errorf("%s: printed %q, want %q", row, got, want)
+					}
+				}
+				// The server said NotFound to all that it was asked: the refusals are injected.
+				if got, want := sequence(s), "get nothing 404, get nothing 404, get nothing 404"; got != want {
+					t.Errorf("observed %s, want %s", got, want)
+				}
+				s.Find(t, `would have created 4 times, 1 of them rightly`)
+			})).Feature(),
+
+		features.New("lesson 04 prints what is recorded").
+			Assess("but for names, times, sizes and how many reads were stale", assess(func(t *testing.T) {
+				checkTranscript(t, run, fallbackMasks...)
+			})).
+			Assess("and draws its conclusion from the numbers above it", assess(func(t *testing.T) {
+				conclusionAgrees(t, run)
+			})).
+			Assess("and leaves no namespace", assess(func(t *testing.T) { namespaceGoes(t, run.Namespace) })).
+			Feature(),
+	)
+}
+
+// fallbackMasks are for what is natural in step 1: a race between an answer and an event.
+var fallbackMasks = []mask{
+	{regexp.MustCompile(`stale on first read: \d+ of 500`), "stale on first read: N of 500"},
+	{regexp.MustCompile(`(?m)^   (100 µs|300 µs|1\.0 ms|3\.0 ms|10 ms|later) .*$`), "BUCKET"},
+	{regexp.MustCompile(`here \d+ times`), "here N times"},
+}
+
+// staleness reads what steps 1 and 2 print, and checks that it agrees with itself.
+func staleness(t *testing.T, s step, of int) (stale int, p50, most time.Duration) {
+	t.Helper()
+	stale = s.Int(t, fmt.Sprintf(`stale on first read: (\d+) of %d\n`, of))
+	if stale == 0 {
+		s.Find(t, `None this time`)
+		return 0, 0, 0
+	}
+	p50 = printedTime(t, s, `fresh after +p50 (\S+ \S+) `)
+	most = printedTime(t, s, `fresh after .* max (\S+ \S+)\n`)
+	sum, bars := 0, false
+	for _, line := range s.Lines {
+		if m := regexp.MustCompile(`^(?:\d\S* (?:µs|ms)|later) +(\d+)\b`).FindStringSubmatch(line); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			sum, bars = sum+n, true
+		}
+	}
+	if bars && sum != stale {
+		t.Errorf("%d stale reads, but %d in the histogram:\n%s", stale, sum, strings.Join(s.Lines, "\n"))
+	}
+	return stale, p50, most
+}
+
+// printedRemedy is a row of step 3, and the GETs that the observer saw of what the remedy wrote.
+type printedRemedy struct {
+	stale    int
+	printed  string // requests a read
+	p99      time.Duration
+	observed int
+}
+
+func remedyOf(t *testing.T, run lessonRun, name, prefix string) (r printedRemedy) {
+	t.Helper()
+	s := run.Step(t, stepRemedies)
+	row := regexp.QuoteMeta(name) + ` +(\d+) +(\S+) +\S+ \S+ +(\S+ \S+)`
+	found := s.Find(t, row)
+	r.stale, _ = strconv.Atoi(found[0])
+	r.printed = found[1]
+	r.p99 = printedTime(t, s, regexp.QuoteMeta(name)+` +\d+ +\S+ +\S+ \S+ +(\S+ \S+)`)
+	r.observed = configMaps(s.Record).Verb("get", "").Where(func(q observer.Request) bool {
+		return strings.HasPrefix(q.Name, prefix+"-")
+	}).Count()
+	return r
+}
+
+// conflictsAgree compares the table of step 4 with what went over the wire, request by request.
+func conflictsAgree(t *testing.T, run lessonRun) {
+	t.Helper()
+	s := run.Step(t, stepConflict)
+	rows := []struct{ from, printed, observed string }{
+		{"the cache, DefaultRetry", "0 5 5 gave up: Conflict", strings.Repeat(", update app 409", 5)},
+		{"the cache, DefaultBackoff", "0 4 4 gave up: Conflict", strings.Repeat(", update app 409", 4)},
+		{"the server", "1 1 0 saved", ", get app 200, update app 200"},
+		{"the cache, then the server", "1 2 1 saved", ", update app 409, get app 200, update app 200"},
+		{"the cache, once caught up", "0 1 0 saved", ", update app 200"},
+	}
+	want := "get app 200, update app 200" // by somebody else
+	for _, row := range rows {
+		want += row.observed
+		got := strings.Join(s.Find(t, row.from+` +(\d+) +(\d+) +(\d+) +\S+ \S+ +(\S.*)`), " ")
+		if got != row.printed {
+			t.Errorf("%s: printed %s, want %s", row.from, got, row.printed)
+		}
+	}
+	if got := sequence(s); got != want {
+		t.Errorf("observed %s\nwant     %s", got, want)
+	}
+}
+
+// conclusionAgrees checks that the last table repeats what was measured, and nothing else.
+func conclusionAgrees(t *testing.T, run lessonRun) {
+	t.Helper()
+	_, end, _ := strings.Cut(run.Output, "What you can now say")
+	s := run.Step(t, stepRemedies)
+	for need, remedy := range map[string]string{
+		`the right state in the end +the cache`:      "read the cache and hope",
+		`your own write, and can wait +fresh.Waiter`: "wait for the written version",
+		`your own write, at once +live if behind`:    "read live if the cache is behind",
+		`what others wrote as well +always live`:     "always read live",
+	} {
+		measured := s.Find(t, regexp.QuoteMeta(remedy)+` +(\d+) +(\S+) +\S+ \S+ +(\S+ \S+)`)
+		said := regexp.MustCompile(need + ` +(\d+) +(\S+) +(\S+ \S+)`).FindStringSubmatch(end)
+		if said == nil || strings.Join(said[1:], " ") != strings.Join(measured, " ") {
+			t.Errorf("%s: measured %q, concluded %q", remedy, measured, said)
+		}
+	}
+	stale := run.Step(t, stepWriteRead).Int(t, `stale on first read: (\d+) of`)
+	if stale > 0 && !strings.Contains(end, fmt.Sprintf("here %d times", stale)) {
+		t.Errorf("%d reads were stale, the conclusion says otherwise:\n%s", stale, end)
+	}
+}
+
+// sequence is what the observer saw of a step, in order.
+func sequence(s step) string {
+	var all []string
+	for _, r := range configMaps(s.Record).Requests {
+		all = append(all, strings.Join(strings.Fields(fmt.Sprintf("%s %s %d", r.Verb, r.Name, r.Status)), " "))
+	}
+	return strings.Join(all, ", ")
+}
+
+// changed watches a namespace, past the observer, and tells when n changes of ConfigMaps have come.
+func changed(t *testing.T, ns string, n int) <-chan time.Time {
+	t.Helper()
+	list, err := lab.client.CoreV1().ConfigMaps(ns).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Error(err)
+	}
+	w, err := lab.client.CoreV1().ConfigMaps(ns).Watch(t.Context(),
+		metav1.ListOptions{ResourceVersion: list.ResourceVersion})
+	if err != nil {
+		t.Error(err)
+	}
+	at := make(chan time.Time, 1)
+	go func() {
+		defer close(at)
+		defer w.Stop()
+		for e := range w.ResultChan() {
+			if e.Type == watch.Modified {
+				n--
+			}
+			if n == 0 {
+				at <- time.Now()
+				return
+			}
+		}
+	}()
+	return at
+}
+
+// runStep runs one step of lesson 04 with a fault of the network.
+func runStep(t *testing.T, n int, match observer.Match, fault observer.Fault) lessonRun {
+	t.Helper()
+	defer lab.observer.Inject(match, fault)()
+	return runLesson(t, "04-fallback", runOptions{args: []string{"-step", strconv.Itoa(n)}})
+}
+
+// delayBody passes each piece of an answer's body on d after it came.
+func delayBody(d time.Duration) observer.Fault {
+	return slowly("delay body", func(ctx context.Context, _ bool) { pass(ctx, d) })
+}
+
+// delayAnswer passes an answer on d after it began.
+func delayAnswer(d time.Duration) observer.Fault {
+	return slowly("delay answer", func(ctx context.Context, head bool) {
+		if head {
+			pass(ctx, d)
+		}
+	})
+}
+
+func slowly(name string, wait func(ctx context.Context, head bool)) observer.Fault {
+	return observer.NewFault(name, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(&slowWriter{w, func(head bool) { wait(r.Context(), head) }}, r)
+		})
+	})
+}
+
+func pass(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+type slowWriter struct {
+	http.ResponseWriter
+	wait func(head bool)
+}
+
+func (w *slowWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *slowWriter) WriteHeader(status int) {
+	w.wait(true)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *slowWriter) Write(p []byte) (int, error) {
+	w.wait(false)
+	return w.ResponseWriter.Write(p)
+}
+
+func dataOf(t *testing.T, ns, name string) map[string]string {
+	t.Helper()
+	cm, err := lab.client.CoreV1().ConfigMaps(ns).Get(t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	return cm.Data
+}
+
+func countOf(t *testing.T, ns, selector string) int {
+	t.Helper()
+	list, err := lab.client.CoreV1().ConfigMaps(ns).List(t.Context(), metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		t.Error(err)
+		return -1
+	}
+	return len(list.Items)
+}
