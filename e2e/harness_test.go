@@ -73,6 +73,7 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 		proxy = lab.observer
 	}
 	run = lessonRun{Name: name}
+	path := binary(t, name) // may have to be built, which is not part of the limit
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 
@@ -84,7 +85,7 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	if err := proxy.Kubeconfig(filepath.Join(dir, ".cluster", "kubeconfig"), contextName()); err != nil {
 		return run, err
 	}
-	cmd := exec.CommandContext(ctx, binary(t, name), append([]string{"-pause"}, o.args...)...)
+	cmd := exec.CommandContext(ctx, path, append([]string{"-pause"}, o.args...)...)
 	cmd.Dir = dir
 	// A lesson that changes an object of the cache panics under the mutation detector.
 	leaks := filepath.Join(dir, "leaks")
