@@ -1,0 +1,252 @@
+package e2e
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"client-go-lessons/e2e/observer"
+)
+
+// What TestInformer does with informers of its own, and what it reads the lesson's run with.
+
+// ownInformer starts a factory of the test's own in a namespace of its own, through the observer.
+// The namespace has one ConfigMap, color.
+func ownInformer(t *testing.T) (*kubernetes.Clientset, string, informers.SharedInformerFactory) {
+	t.Helper()
+	ns, err := lab.client.CoreV1().Namespaces().Create(t.Context(),
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "e2e-informer-"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = lab.client.CoreV1().Namespaces().Delete(context.Background(), ns.Name, metav1.DeleteOptions{})
+	})
+	client := throughObserver(t)
+	_, err = client.CoreV1().ConfigMaps(ns.Name).Create(t.Context(), &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: "color"}, Data: map[string]string{"is": "blue"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, ns.Name, informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(ns.Name))
+}
+
+// oldIsFromTheCache updates an object and looks which old one the handler gets.
+func oldIsFromTheCache(t *testing.T) {
+	client, ns, factory := ownInformer(t)
+	configMaps := factory.Core().V1().ConfigMaps()
+	olds := make(chan any, 1)
+	_, err := configMaps.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		UpdateFunc: func(oldObj, newObj any) {
+			if cm, ok := newObj.(*corev1.ConfigMap); ok && cm.Name == "color" {
+				olds <- oldObj
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer factory.Shutdown()
+	defer cancel()
+	factory.StartWithContext(ctx)
+	if err := factory.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+		t.Fatal(err)
+	}
+	cached, err := configMaps.Lister().ConfigMaps(ns).Get("color")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := lab.observer.Mark()
+	draft := cached.DeepCopy()
+	draft.Data["is"] = "red"
+	if _, err := client.CoreV1().ConfigMaps(ns).Update(ctx, draft, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case old := <-olds:
+		if old != any(cached) {
+			t.Errorf("the old object is another than the one that was in the cache")
+		}
+	case <-ctx.Done():
+		t.Fatal("no update came")
+	}
+	if diff := cmp.Diff(map[string]int{"update": 1}, onWire(lab.observer.Since(mark)).Requests); diff != "" {
+		t.Errorf("requests (-want +observed)\n%s", diff)
+	}
+}
+
+// runBlocks runs one informer by Run.
+func runBlocks(t *testing.T) {
+	_, _, factory := ownInformer(t)
+	inf := factory.Core().V1().ConfigMaps().Informer()
+	mark := lab.observer.Mark()
+	stopCh, returned := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(returned)
+		inf.Run(stopCh)
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if !cache.WaitFor(ctx, "", inf.HasSyncedChecker()) {
+		t.Fatal("no sync")
+	}
+	select {
+	case <-returned:
+		t.Error("Run returned before its channel was closed")
+	default:
+	}
+	close(stopCh)
+	<-returned
+	if left := watchesLeft(t, mark, 0); left != 0 {
+		t.Errorf("%d watches are open after Run returned", left)
+	}
+}
+
+// shutdownLeavesNothing starts and stops a factory as the lesson does, and looks for goroutines.
+func shutdownLeavesNothing(t *testing.T) {
+	_, _, factory := ownInformer(t) // which has opened the client's connection
+	before := goleak.IgnoreCurrent()
+	informer := factory.Core().V1().ConfigMaps().Informer()
+	registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	factory.StartWithContext(ctx)
+	if !cache.WaitFor(ctx, "", registration.HasSyncedChecker()) {
+		t.Fatal("no sync")
+	}
+	if goleak.Find(before) == nil {
+		t.Error("no goroutine more while it runs: this test looks at nothing")
+	}
+	cancel()
+	factory.Shutdown()
+	if err := goleak.Find(before); err != nil {
+		t.Error(err)
+	}
+}
+
+// oneFactoryOneCache asks one factory twice and another once.
+func oneFactoryOneCache(t *testing.T) {
+	client, ns, factory := ownInformer(t)
+	indexer := func(f informers.SharedInformerFactory) cache.Indexer {
+		return f.Core().V1().ConfigMaps().Informer().GetIndexer()
+	}
+	if indexer(factory) != indexer(factory) {
+		t.Error("one factory has two caches of one type")
+	}
+	other := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(ns))
+	if indexer(factory) == indexer(other) {
+		t.Error("two factories have one cache")
+	}
+	mark := lab.observer.Mark()
+	ctx, cancel := context.WithCancel(t.Context())
+	for _, f := range []informers.SharedInformerFactory{factory, other} {
+		defer f.Shutdown()
+		f.StartWithContext(ctx)
+	}
+	defer cancel()
+	for _, f := range []informers.SharedInformerFactory{factory, other} {
+		if err := f.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record := lab.observer.Since(mark)
+	if watches := record.Verb("watch", "configmaps"); watches.Count() != 2 || record.Opened != 0 {
+		t.Errorf("want 2 WATCHes and 0 connections:\n%s", record)
+	}
+}
+
+// watchesLeft waits until so many of the watches since mark are open, since the observer sees an
+// end a moment after the client. It returns how many there are.
+func watchesLeft(t *testing.T, mark observer.Mark, want int) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	record, _ := lab.observer.Wait(ctx, mark, func(r observer.Record) bool {
+		return r.Verb("watch", "").Open().Count() == want
+	})
+	return record.Verb("watch", "").Open().Count()
+}
+
+// streams tells a watch that sends what there is from one that goes on from a resourceVersion.
+func streams(r observer.Request) bool {
+	return r.Verb == "watch" && r.Query.Get("sendInitialEvents") == "true"
+}
+
+func configMapsOf(t *testing.T, namespace string) []corev1.ConfigMap {
+	t.Helper()
+	list, err := lab.client.CoreV1().ConfigMaps(namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.Items
+}
+
+func namesOf(items []corev1.ConfigMap) (names []string) {
+	for _, cm := range items {
+		names = append(names, cm.Name)
+	}
+	return names
+}
+
+func named(t *testing.T, items []corev1.ConfigMap, name string) corev1.ConfigMap {
+	t.Helper()
+	for _, cm := range items {
+		if cm.Name == name {
+			return cm
+		}
+	}
+	t.Fatalf("the server has no ConfigMap %s", name)
+	return corev1.ConfigMap{}
+}
+
+func count(items []corev1.ConfigMap, which func(corev1.ConfigMap) bool) (n int) {
+	for _, cm := range items {
+		if which(cm) {
+			n++
+		}
+	}
+	return n
+}
+
+func isBackend(cm corev1.ConfigMap) bool { return cm.Labels["tier"] == "backend" }
+func isAnns(cm corev1.ConfigMap) bool    { return cm.Data["owner"] == "ann" }
+
+// sizeAgrees compares a printed size with what went by in these requests. The lesson ends them as
+// soon as it has read what it wants, and the observer takes back a write that this cuts short,
+// though the client had all of it: so it may have seen less, but never more.
+func sizeAgrees(t *testing.T, s step, expr string, requests ...observer.Request) {
+	t.Helper()
+	seen := observer.Record{Requests: requests}
+	printed := s.Find(t, expr)[0]
+	if printed == byteCount(seen.Bytes()) {
+		return
+	}
+	if printedSize(t, s, expr) < float64(seen.Bytes()) {
+		t.Errorf("printed %s, observed\n%s", printed, seen)
+	}
+	t.Logf("printed %s, observed\n%s", printed, seen)
+}
+
+// printedSize reads a size as lessons print it, such as "1.4 MB".
+func printedSize(t *testing.T, s step, expr string) float64 {
+	t.Helper()
+	number, unit, _ := strings.Cut(s.Find(t, expr)[0], " ")
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n * map[string]float64{"B": 1, "kB": 1e3, "MB": 1e6}[unit]
+}
