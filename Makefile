@@ -31,19 +31,22 @@ bin/cluster:
 	@cd cluster && CGO_ENABLED=0 go build -trimpath -o ../bin/cluster .
 
 ##@ Check
-.PHONY: test e2e record lint vuln
+.PHONY: test e2e record docs lint vuln
 test: ## Test everything that needs no cluster of its own
 	@go test -race $$(go list ./... | grep -v '/e2e$$')
 	cd cluster && go test -race ./...
 
 e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, local or existing)
 	@mkdir -p bin && rm -f bin/e2e-summary
-	@cd e2e && E2E_SUMMARY=../bin/e2e-summary go test -count=1 -timeout 20m $(ARGS) || \
+	@cd e2e && E2E_SUMMARY=../bin/e2e-summary go test -count=1 -timeout 40m $(ARGS) || \
 		{ cat ../bin/e2e-summary 2>/dev/null; exit 1; }
 	@cat bin/e2e-summary
 
 record: ## Record the lessons' output anew, lessons/*/output.txt
-	go test ./e2e -count=1 -timeout 20m -run 'TestDirect|TestWatch|TestInformer|TestFallback' -args -update
+	go test ./e2e -count=1 -timeout 40m -run 'TestDirect|TestWatch|TestInformer|TestFallback' -args -update
+
+docs: ## Rewrite the code and output in docs/ from their sources
+	go test ./docs -count=1 -run '^TestBlocks$$' -update
 
 lint: ## Vet and lint both modules
 	gofmt -l . | tee /dev/stderr | (! grep -q .)

@@ -34,7 +34,8 @@ func main() {
 		Steps: []lesson.Step{
 			{Title: "List the ConfigMaps of a namespace", Claims: "N1 N2", Run: d.list},
 			{Title: "Get one by name", Claims: "N3", Run: d.get},
-			{Title: "Twenty more reads: does each make a connection?", Claims: "N4", Run: d.again},
+			{Title: "Twenty more reads: does each make a connection?", Claims: "N4", Run: d.again,
+				Needs: []int{1}},
 			{Title: "Does each read go to etcd?", Claims: "N5", Run: d.source},
 			{Title: "Read a long list in pages", Run: d.page},
 			{Title: "Let the server filter", Run: d.filter},
