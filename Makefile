@@ -42,8 +42,9 @@ e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, loc
 		{ cat ../bin/e2e-summary 2>/dev/null; exit 1; }
 	@cat bin/e2e-summary
 
-record: ## Record the lessons' output anew, lessons/*/output.txt
+record: ## Record the lessons' output anew, lessons/*/output.txt, and mend docs/ by it
 	go test ./e2e -count=1 -timeout 40m -run 'TestDirect|TestWatch|TestInformer|TestFallback' -args -update
+	$(MAKE) docs
 
 docs: ## Rewrite the code and output in docs/ from their sources
 	go test ./docs -count=1 -run '^TestBlocks$$' -update
