@@ -31,7 +31,7 @@ type row struct {
 // place names a step, as 01 · "title", or a feature of a test, as TestDirect · "sentence".
 type place struct{ In, Name string }
 
-var placeExpr = regexp.MustCompile("(\\w+) · “([^”]+)”")
+var placeExpr = regexp.MustCompile(`(\w+) · “([^”]+)”`)
 
 func places(cell string) (found []place) {
 	for _, m := range placeExpr.FindAllStringSubmatch(cell, -1) {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"math"
 	"regexp"
@@ -16,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/e2e-framework/pkg/envconf"
 	"sigs.k8s.io/e2e-framework/pkg/features"
 
 	"client-go-lessons/e2e/observer"
@@ -59,13 +57,6 @@ func TestDirect(t *testing.T) {
 			}
 		},
 	})
-	assess := func(f func(t *testing.T)) features.Func {
-		return func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
-			noteFailure(t)
-			f(t)
-			return ctx
-		}
-	}
 	wireAgrees := func(title string) features.Func {
 		return assess(func(t *testing.T) {
 			s := run.Step(t, title)

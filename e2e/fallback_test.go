@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
-	"sigs.k8s.io/e2e-framework/pkg/envconf"
 	"sigs.k8s.io/e2e-framework/pkg/features"
 
 	"client-go-lessons/e2e/observer"
@@ -50,14 +49,6 @@ func TestFallback(t *testing.T) {
 			}
 		},
 	})
-	run.Output = mutationWarning.ReplaceAllString(run.Output, "")
-	assess := func(f func(t *testing.T)) features.Func {
-		return func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
-			noteFailure(t)
-			f(t)
-			return ctx
-		}
-	}
 	// requestsAgree leaves bytes out: those of a watch come at any time.
 	requestsAgree := func(title string) features.Func {
 		return assess(func(t *testing.T) {

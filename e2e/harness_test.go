@@ -14,6 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/e2e-framework/pkg/envconf"
+	"sigs.k8s.io/e2e-framework/pkg/features"
+
 	"client-go-lessons/e2e/observer"
 )
 
@@ -128,7 +131,7 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if lines.Text() != prompt {
-			if !mutationWarning.MatchString(lines.Text() + "\n") {
+			if !mutationWarning.MatchString(lines.Text()) {
 				part = append(part, lines.Text())
 			}
 			continue
@@ -276,6 +279,18 @@ func byteCount(n int64) string {
 		return fmt.Sprintf("%.1f kB", float64(n)/1000)
 	}
 	return fmt.Sprintf("%.1f MB", float64(n)/1_000_000)
+}
+
+// mutationWarning is what client-go logs for each informer when its mutation detector is on.
+var mutationWarning = regexp.MustCompile(`^W\d{4} .*Mutation detector is enabled`)
+
+// assess makes an assessment of a check.
+func assess(check func(*testing.T)) features.Func {
+	return func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
+		noteFailure(t)
+		check(t)
+		return ctx
+	}
 }
 
 // configMaps keeps the requests for ConfigMaps.

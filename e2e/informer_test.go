@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"regexp"
@@ -16,7 +15,6 @@ import (
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/e2e-framework/pkg/envconf"
 	"sigs.k8s.io/e2e-framework/pkg/features"
 
 	"client-go-lessons/e2e/observer"
@@ -46,9 +44,6 @@ var (
 		AddFunc: func(any) {}, UpdateFunc: func(_, _ any) {}, DeleteFunc: func(any) {}}
 )
 
-// mutationWarning is what client-go logs for each informer when the tests turn its detector on.
-var mutationWarning = regexp.MustCompile(`(?m)^W\d{4} .*Mutation detector is enabled.*\n`)
-
 func TestInformer(t *testing.T) {
 	mark := lab.observer.Mark()
 	var ns string
@@ -77,7 +72,6 @@ func TestInformer(t *testing.T) {
 			seen[n] = mainWatch().Events
 		},
 	})
-	run.Output = mutationWarning.ReplaceAllString(run.Output, "")
 	// told is what came by step 1's watch in step n. Bookmarks come when the server thinks fit.
 	told := func(n int) map[watch.EventType]int {
 		events := maps.Clone(seen[n])
@@ -88,13 +82,6 @@ func TestInformer(t *testing.T) {
 		}
 		delete(events, watch.Bookmark)
 		return events
-	}
-	assess := func(f func(t *testing.T)) features.Func {
-		return func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
-			noteFailure(t)
-			f(t)
-			return ctx
-		}
 	}
 	// requestsAgree compares what a step printed with what the observer saw of it, but for what the
 	// step says it leaves out. Bytes are not compared: a watch's come after the step that opened it.

@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	"sigs.k8s.io/e2e-framework/pkg/envconf"
 	"sigs.k8s.io/e2e-framework/pkg/features"
 
 	"client-go-lessons/e2e/observer"
@@ -65,13 +64,6 @@ func TestWatch(t *testing.T) {
 		},
 	})
 	all := lab.observer.Since(mark)
-	assess := func(f func(t *testing.T)) features.Func {
-		return func(ctx context.Context, t *testing.T, _ *envconf.Config) context.Context {
-			noteFailure(t)
-			f(t)
-			return ctx
-		}
-	}
 	// The lesson's second client, which changes things, is not counted by the lesson.
 	wireAgrees := func(title string) features.Func {
 		return assess(func(t *testing.T) {

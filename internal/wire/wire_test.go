@@ -50,12 +50,13 @@ func newServer(t testing.TB) *fakeServer {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusOK)
-		w.(http.Flusher).Flush()
+		flush := http.NewResponseController(w)
+		_ = flush.Flush()
 		for {
 			select {
 			case e := <-s.events:
 				_ = json.NewEncoder(w).Encode(map[string]any{"type": e, "object": cm})
-				w.(http.Flusher).Flush()
+				_ = flush.Flush()
 			case <-r.Context().Done():
 				return
 			}
