@@ -52,7 +52,8 @@ func (d *direct) filter(ctx context.Context, run *lesson.Run) error {
 		if s := opts.LabelSelector + opts.FieldSelector; s != "" {
 			asked = s
 		}
-		table = append(table, []any{asked, strings.Join(names(list.Items), ", "), d.wire.Lap().Bytes})
+		table = append(table,
+			[]any{asked, strings.Join(names(list.Items), ", "), d.wire.Lap().Bytes})
 	}
 	run.Table(table...)
 	run.Say("What you filter out never crosses the network.")

@@ -46,8 +46,8 @@ func (d *direct) source(ctx context.Context, run *lesson.Run) error {
 	}
 
 	var costs []wire.Etcd
-	table := [][]any{{fmt.Sprintf("each of %d", reads), "resourceVersion", "etcd reads", "etcd asked how new",
-		"answered from"}}
+	table := [][]any{{fmt.Sprintf("each of %d", reads), "resourceVersion",
+		"etcd reads", "etcd asked how new", "answered from"}}
 	for _, read := range []struct {
 		verb string
 		do   func(rv string) error

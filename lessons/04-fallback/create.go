@@ -64,7 +64,7 @@ func (d *fallback) create(ctx context.Context, run *lesson.Run) error {
 	}
 	switch err := d.ensureNamed(ctx, app, stranger.Name); {
 	case err == nil:
-		return fmt.Errorf("ConfigMap %s was taken for a child of app, which it is not", stranger.Name)
+		return fmt.Errorf("ConfigMap %s was taken for a child of app, and is none", stranger.Name)
 	case !errors.Is(err, errNotOurs):
 		return err
 	}

@@ -1,0 +1,56 @@
+package docs_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// TestLessonsStayReadable: a reader sees a lesson's file without scrolling far, and its lines
+// without wrapping.
+func TestLessonsStayReadable(t *testing.T) {
+	files, err := filepath.Glob("../lessons/*/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, path := range files {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n")
+		if len(lines) >= 200 {
+			t.Errorf("%s has %d lines, want fewer than 200", path, len(lines))
+		}
+		for i, line := range lines {
+			if n := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    ")); n > 100 {
+				t.Errorf("%s:%d has %d columns, 100 at most", path, i+1, n)
+			}
+		}
+	}
+}
+
+// TestRootModuleStaysSmall: what a learner's go.mod would need, and what the tests need; the rest
+// lives in modules of its own.
+func TestRootModuleStaysSmall(t *testing.T) {
+	want := []string{
+		"github.com/google/go-cmp", "go.uber.org/goleak", // of tests alone
+		"k8s.io/api", "k8s.io/apimachinery", "k8s.io/client-go",
+		"sigs.k8s.io/e2e-framework",
+	}
+	raw, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(raw), -1) {
+		got = append(got, m[1])
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("direct requirements %v, want %v", got, want)
+	}
+}
