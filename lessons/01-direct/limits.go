@@ -84,7 +84,7 @@ func (d *direct) throttle(ctx context.Context, run *lesson.Run) error {
 	run.Say("%d Gets without a limit     %-30s  %s", n, bar(1), lesson.Duration(took[1]))
 	run.Say("client-go's rate limiter held the first back for %s, the second for %s.",
 		lesson.Duration(waited[0]), lesson.Duration(waited[1].Round(time.Millisecond)))
-	run.Say("Nothing on the server did: rest.Config.QPS did. Watches are not counted by it.")
+	run.Say("Nothing on the server did: rest.Config.QPS did. Watches do not count.")
 	return nil
 }
 
@@ -115,9 +115,9 @@ func (d *direct) refused(ctx context.Context, run *lesson.Run) error {
 		result := "answered"
 		switch {
 		case apierrors.IsTooManyRequests(err):
-			result = "error: TooManyRequests"
+			result = "TooManyRequests"
 		case apierrors.IsInternalError(err):
-			result = "error: InternalError"
+			result = "InternalError"
 		case err != nil:
 			return fmt.Errorf("get ConfigMap app: %w", err)
 		}
@@ -125,7 +125,7 @@ func (d *direct) refused(ctx context.Context, run *lesson.Run) error {
 		table = append(table, []any{no.says, counter.Lap().Requests["get"], took, result})
 	}
 	run.Table(table...)
-	run.Say("Same interval each time, so no exponential backoff; without Retry-After, no retry.")
-	run.Say("What to do with those errors is up to you.")
+	run.Say("The same wait each time is no exponential backoff. Without Retry-After there is")
+	run.Say("no retry at all: what to do with those errors is up to you.")
 	return nil
 }

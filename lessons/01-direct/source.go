@@ -47,7 +47,7 @@ func (d *direct) source(ctx context.Context, run *lesson.Run) error {
 
 	var costs []wire.Etcd
 	table := [][]any{{fmt.Sprintf("each of %d", reads), "resourceVersion",
-		"etcd reads", "etcd asked how new", "answered from"}}
+		"etcd reads", "how new?", "answered from"}}
 	for _, read := range []struct {
 		verb string
 		do   func(rv string) error
@@ -71,8 +71,9 @@ func (d *direct) source(ctx context.Context, run *lesson.Run) error {
 	run.Table(table...)
 	run.Wire(d.wire.Lap())
 	if fmt.Sprint(costs) == "[{1 0} {0 0} {0 1} {0 0}]" {
-		run.Say("A Get still goes to etcd. A List is answered from memory, once etcd has said how")
-		run.Say("new it must be: by default since Kubernetes 1.31. Before that, both went to etcd.")
+		run.Say("A Get still goes to etcd. A List is answered from memory, once etcd has been")
+		run.Say("asked how new it must be: so by default since Kubernetes 1.31. Before, a List")
+		run.Say("went to etcd as well.")
 	} else {
 		run.Say("Kubernetes 1.37 reads only the first from etcd; this server does otherwise.")
 	}
