@@ -125,7 +125,7 @@ func (d *direct) refused(ctx context.Context, run *lesson.Run) error {
 		table = append(table, []any{no.says, counter.Lap().Requests["get"], took, result})
 	}
 	run.Table(table...)
-	run.Say("The same wait each time is no exponential backoff. Without Retry-After there is")
-	run.Say("no retry at all: what to do with those errors is up to you.")
+	run.Say("The same wait each time is no exponential backoff. Without Retry-After there")
+	run.Say("is no retry at all: what to do with those errors is up to you.")
 	return nil
 }

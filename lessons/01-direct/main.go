@@ -143,6 +143,6 @@ func (d *direct) again(ctx context.Context, run *lesson.Run) error {
 func (d *direct) sum(run *lesson.Run) {
 	run.Say("A direct read is a request, not a connection. It costs a trip, here %s,",
 		lesson.Duration(d.roundTrip))
-	run.Say("and a Get costs a read from etcd. Use it for what you read once, and where you")
-	run.Say("must not be wrong. To see changes as they happen: go run ./lessons/02-watch")
+	run.Say("and a Get costs a read from etcd. Use it for what you read once, and where")
+	run.Say("you must not be wrong. To see changes as they come: go run ./lessons/02-watch")
 }
