@@ -23,7 +23,7 @@ down: bin/cluster ## Remove the cluster
 	bin/cluster down
 
 status: bin/cluster ## Say how the cluster is
-	bin/cluster status
+	@bin/cluster status || true
 
 .PHONY: bin/cluster
 bin/cluster:

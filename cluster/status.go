@@ -26,7 +26,7 @@ func status(ctx context.Context, o *options) error {
 	}
 	if st == nil {
 		line("cluster", "none in %s", o.folder.Dir)
-		line("next", "cluster up")
+		line("next", "make up")
 		return errNotRunning
 	}
 	line("cluster", "%s", st.Context())

@@ -113,7 +113,8 @@ func report(ctx context.Context, o *options, st *folder.State, c *api.Client) er
 		return fmt.Errorf("the cluster is up, but does not tell its version: %w", err)
 	}
 	o.say.Done()
-	fmt.Fprintf(o.out, "cluster      %s · Kubernetes %s · %s\n", st.Context(), version, c.Server)
+	fmt.Fprintf(o.out, "cluster      %s · Kubernetes %s\n", st.Context(), version)
+	fmt.Fprintf(o.out, "server       %s\n", c.Server)
 	fmt.Fprintf(o.out, "kubeconfig   %s\n", o.folder.Kubeconfig())
 	fmt.Fprintf(o.out, "next         go run ./lessons/01-direct\n")
 	return nil

@@ -34,7 +34,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 func TestNothingThere(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "c")
 	env := []string{"PATH=" + fakes(t, nil)}
-	cluster(t, dir, env, "status").want(t, 1, "none in "+dir, "cluster up")
+	cluster(t, dir, env, "status").want(t, 1, "none in "+dir, "make up")
 	cluster(t, dir, env, "kubeconfig").want(t, 1, "no kubeconfig", "next: cluster up")
 	cluster(t, dir, env, "down").want(t, 0, "no cluster here")
 	cluster(t, dir, env, "down").want(t, 0, "no cluster here")

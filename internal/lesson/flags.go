@@ -1,6 +1,7 @@
 package lesson
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -21,15 +22,15 @@ type options struct {
 func parseFlags(l Lesson, args []string, stderr io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet(l.Name, flag.ContinueOnError)
-	fs.SetOutput(stderr)
+	fs.SetOutput(io.Discard) // an error gets one line, not the whole help
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "",
-		"read this kubeconfig `file` (default: $KUBECONFIG, .cluster/kubeconfig, ~/.kube/config)")
+		"read this kubeconfig `file` (default: $KUBECONFIG,\n.cluster/kubeconfig, ~/.kube/config)")
 	fs.StringVar(&o.context, "context", "",
-		"use the context of this `name`; it may name a cluster that is not on this machine")
-	fs.BoolVar(&o.keep, "keep", false, "leave the lesson's namespace in the cluster")
+		"use the context of this `name`; it may be that of a\ncluster that is not on this machine")
+	fs.BoolVar(&o.keep, "keep", false, "leave the lesson's namespace there, for an hour at least")
 	fs.BoolVar(&o.pause, "pause", false, "wait for Enter before each step")
 	fs.IntVar(&o.step, "step", 0, "run step `N` alone, with what it needs (default: all)")
-	fs.DurationVar(&o.timeout, "timeout", 0, "give up after this `time` (default 2m0s, or never with -pause)")
+	fs.DurationVar(&o.timeout, "timeout", 0, "give up after this `time` (default 2m0s, with -pause never)")
 	fs.Usage = func() {
 		fmt.Fprintf(stderr, "Lesson %s: %s\n\n%s\n\n", number(l), l.Title, strings.TrimSpace(l.About))
 		fmt.Fprintf(stderr, "Steps:\n")
@@ -37,15 +38,29 @@ func parseFlags(l Lesson, args []string, stderr io.Writer) (options, error) {
 			fmt.Fprintf(stderr, "  %2d  %s\n", i+1, s.Title)
 		}
 		fmt.Fprintf(stderr, "\nUsage: go run ./lessons/%s [flags]\n", l.Name)
+		fs.SetOutput(stderr)
 		fs.PrintDefaults()
 	}
-	if err := fs.Parse(args); err != nil {
-		return o, err
-	}
+	help := fs.Usage
+	fs.Usage = func() {} // Parse would print it for each error
 	fail := func(format string, a ...any) (options, error) {
 		err := fmt.Errorf(format, a...)
 		fmt.Fprintf(stderr, "%v. See -h.\n", err)
 		return o, err
+	}
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		help()
+		return o, err
+	} else if err != nil {
+		return fail("%w", err)
+	}
+	fs.Visit(func(f *flag.Flag) {
+		if f.Name == "step" && o.step == 0 {
+			o.step = -1 // 0 stands for all only where the flag is left out
+		}
+	})
+	if o.step < 0 {
+		return fail("steps count from 1 to %d", len(l.Steps))
 	}
 	if fs.NArg() > 0 {
 		return fail("a lesson takes flags only, not %q", fs.Arg(0))

@@ -42,5 +42,6 @@ type Run struct {
 	Namespace string       // made for this run; the only one that a lesson writes to
 	Version   string       // the server's, such as v1.37.1
 
-	out *printer
+	out        *printer
+	unattended bool // there is nobody to press Enter
 }

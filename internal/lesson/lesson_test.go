@@ -55,11 +55,25 @@ func TestPauseWaitsBeforeEachStepAndBeforeTheEnd(t *testing.T) {
 	r := &Run{out: &printer{w: &out}}
 	l := threeSteps(&ran)
 	l.Sum = func(r *Run) { r.Say("done") }
-	if err := r.steps(t.Context(), l, options{pause: true}, bufio.NewReader(strings.NewReader("\n\n"))); err != nil {
+	if err := r.steps(t.Context(), l, options{pause: true}, bufio.NewReader(strings.NewReader("\n\n\n\n"))); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(out.String(), pausePrompt); n != 4 {
 		t.Errorf("%d prompts, want 4:\n%s", n, &out)
+	}
+}
+
+// TestPauseNeedsSomebody: where the input ends, the lesson goes on without asking for Enter.
+func TestPauseNeedsSomebody(t *testing.T) {
+	var ran []int
+	var out bytes.Buffer
+	r := &Run{out: &printer{w: &out}}
+	err := r.steps(t.Context(), threeSteps(&ran), options{pause: true}, bufio.NewReader(strings.NewReader("")))
+	if err != nil || len(ran) != 3 {
+		t.Fatalf("ran %v: %v", ran, err)
+	}
+	if n := strings.Count(out.String(), pausePrompt); n != 1 {
+		t.Errorf("%d prompts, want 1:\n%s", n, &out)
 	}
 }
 
@@ -97,7 +111,9 @@ func TestFlags(t *testing.T) {
 		{"", ""},
 		{"-step 3 -keep -pause -context kind", ""},
 		{"-step 4", "no step 4"},
-		{"-step -1", "no step -1"},
+		{"-step -1", "from 1 to 3"},
+		{"-step 0", "from 1 to 3"},
+		{"-step x", "invalid value"},
 		{"-timeout -1s", "negative"},
 		{"something", "flags only"},
 		{"-unknown", "not defined"},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -69,8 +70,16 @@ func run(l Lesson, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	reportLeaks()
 	switch {
 	case errors.Is(context.Cause(ctx), errOutput):
-		return exitFailed
+		return exitOK // who reads no more has seen enough
 	case code != exitOK:
+		farewell := "Interrupted."
+		if r.Namespace != "" && !opts.keep {
+			farewell += " Namespace " + r.Namespace + " is deleted."
+		}
+		fmt.Fprintln(stderr, farewell)
+		if err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprintln(stderr, explain(err))
+		}
 		return code
 	case err != nil:
 		fmt.Fprintln(stderr, explain(err))
@@ -110,7 +119,13 @@ func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.R
 	}
 	r.Namespace = ns.name
 	r.header(l, conn, opts)
-	return r.steps(ctx, l, opts, stdin)
+	if err := r.steps(ctx, l, opts, stdin); err != nil {
+		return err
+	}
+	if opts.keep {
+		r.kept(conn)
+	}
+	return nil
 }
 
 // steps runs the steps that were asked for, within the overall time limit.
@@ -125,7 +140,7 @@ func (r *Run) steps(ctx context.Context, l Lesson, opts options, stdin *bufio.Re
 	defer cancel()
 	at := "while it prepared"
 	defer func() {
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
+		if err != nil && (errors.Is(ctx.Err(), context.DeadlineExceeded) || foresees(err)) {
 			err = &timeoutError{at: at, after: opts.timeout, err: err}
 		}
 	}()
@@ -172,18 +187,31 @@ const pausePrompt = "-- press Enter --"
 
 // pause waits for Enter. At the end of the input it waits no more.
 func (r *Run) pause(ctx context.Context, stdin *bufio.Reader) error {
+	if r.unattended {
+		return nil
+	}
 	r.out.prompt(pausePrompt)
-	entered := make(chan struct{})
+	entered := make(chan error, 1)
 	go func() {
-		defer close(entered)
-		_, _ = stdin.ReadString('\n')
+		_, err := stdin.ReadString('\n')
+		entered <- err
 	}()
 	select {
-	case <-entered:
+	case err := <-entered:
+		if err != nil {
+			r.unattended = true
+			r.out.prompt("-- the input has ended: no more pauses --")
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// foresees tells whether client-go's rate limiter gave up, because the wait would have been longer
+// than what was left until the deadline. It has no error value to compare with.
+func foresees(err error) bool {
+	return strings.Contains(err.Error(), "would exceed context deadline")
 }
 
 type timeoutError struct {

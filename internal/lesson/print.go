@@ -72,6 +72,17 @@ func (r *Run) header(l Lesson, c *connection, opts options) {
 	r.out.lines("", fmt.Sprintf("namespace  %s, made for this run, %s", r.Namespace, fate))
 }
 
+// kept tells how to look at the namespace that was not deleted.
+func (r *Run) kept(c *connection) {
+	kubectl := "kubectl --context " + c.context
+	if c.source != "$KUBECONFIG" {
+		kubectl = "kubectl --kubeconfig " + c.source
+	}
+	r.out.blank()
+	r.out.lines("", fmt.Sprintf("Kept: %s -n %s get configmaps", kubectl, r.Namespace))
+	r.out.lines("", "A lesson that runs more than an hour from now removes it.")
+}
+
 func (r *Run) heading(n int, s Step) {
 	title := fmt.Sprintf("%-2d %s", n, s.Title)
 	gap := max(2, width-utf8.RuneCountInString(title)-len(s.Claims))

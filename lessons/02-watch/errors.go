@@ -88,8 +88,8 @@ func (f *follow) tooOld(ctx context.Context, run *lesson.Run) error {
 	if e.Type != watch.Error || !apierrors.IsResourceExpired(err) {
 		return fmt.Errorf("watch ConfigMaps: got %s, want 410 Expired: %w", e.Type, err)
 	}
-	run.Say("%s  410 %s (injected), after pink, brown and purple", e.Type,
-		apierrors.ReasonForError(err))
+	run.Say("the door is painted pink, brown, purple; then Watch, from before that:")
+	run.Say("%s  410 %s (injected)", e.Type, apierrors.ReasonForError(err))
 	run.Say("apierrors.IsResourceExpired: %t, apierrors.IsGone: %t",
 		apierrors.IsResourceExpired(err), apierrors.IsGone(err))
 	run.Wire(f.wire.Lap())

@@ -47,6 +47,8 @@ func (f *follow) start(ctx context.Context, run *lesson.Run) error {
 		return err
 	}
 
+	run.Say("List; the door is painted, the gate deleted; two watches begin; the door is")
+	run.Say("painted again. What each is told:")
 	table := [][]any{{"watch from resourceVersion", watch.Added, watch.Modified, watch.Deleted}}
 	var deleted []int
 	for _, w := range []struct {

@@ -5,6 +5,9 @@
 // Look at the wire lines: most of what the steps do never gets there.
 //
 //	go run ./lessons/03-informer
+//
+// Step 1 is in this file, the others are in handle.go, read.go, share.go (4 and 5), stop.go,
+// sync.go, narrow.go, resync.go, missed.go and second.go.
 package main
 
 import (

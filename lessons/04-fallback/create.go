@@ -31,7 +31,9 @@ func (d *fallback) create(ctx context.Context, run *lesson.Run) error {
 	}
 	d.wire.Lap() // that was preparation
 
-	table := [][]any{{"twice, with", "CREATE", "AlreadyExists", "GET", "children there are"}}
+	const calls = 2
+	asked := fmt.Sprintf("called %d times, with", calls)
+	table := [][]any{{asked, "CREATE", "AlreadyExists", "GET", "children there are"}}
 	var there []int
 	for _, way := range []struct {
 		name   string
@@ -41,7 +43,7 @@ func (d *fallback) create(ctx context.Context, run *lesson.Run) error {
 		{"a generated name", func() error { return d.ensureGenerated(ctx, app) }, generated},
 		{"a fixed name", func() error { return d.ensureNamed(ctx, app, "app-settings") }, named},
 	} {
-		for range 2 {
+		for range calls {
 			if err := way.ensure(); err != nil {
 				return err
 			}
@@ -59,7 +61,7 @@ func (d *fallback) create(ctx context.Context, run *lesson.Run) error {
 	}
 	run.Say("watch events held back (injected)")
 	run.Table(table...)
-	if there[0] == 2 && there[1] == 1 {
+	if there[0] == calls && there[1] == 1 {
 		run.Say("AlreadyExists is success, if a live read shows that what exists is yours.")
 	}
 	switch err := d.ensureNamed(ctx, app, stranger.Name); {

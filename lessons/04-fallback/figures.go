@@ -35,11 +35,14 @@ func (l lags) histogram() [][]any {
 	for _, t := range l {
 		counts[slices.IndexFunc(bounds, func(bound time.Duration) bool { return t <= bound })]++
 	}
-	rows := [][]any{{"fresh within", "writes", ""}}
+	rows := [][]any{{"stale for", "writes", ""}}
 	for i, bound := range bounds {
-		label := lesson.Duration(bound)
-		if i == len(bounds)-1 {
-			label = "later"
+		label := "up to " + lesson.Duration(bound)
+		switch {
+		case i == len(bounds)-1:
+			label = "over " + lesson.Duration(bounds[i-1])
+		case i > 0:
+			label = lesson.Duration(bounds[i-1]) + " to " + lesson.Duration(bound)
 		}
 		bar := strings.Repeat("█", width*counts[i]/slices.Max(counts))
 		if bar == "" && counts[i] > 0 {

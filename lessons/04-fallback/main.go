@@ -6,6 +6,9 @@
 // and how to be safe from them.
 //
 //	go run ./lessons/04-fallback
+//
+// Step 1 is in this file, the others are in late.go, compare.go with remedies.go, conflict.go,
+// create.go and notthere.go.
 package main
 
 import (
