@@ -2,6 +2,7 @@ package lesson
 
 import (
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -13,6 +14,10 @@ const leaksEnv = "LESSON_LEAKS_FILE"
 
 // patience is how long goroutines that are ending may take.
 const patience = 5 * time.Second
+
+// ours is found in the stack of a goroutine that runs, or was started by, code of Kubernetes, of
+// this workspace or of the lesson itself, which is package main.
+var ours = regexp.MustCompile(`(?m)k8s\.io/|client-go-lessons/|^main\.|^created by main\.`)
 
 func reportLeaks() {
 	path := os.Getenv(leaksEnv)
@@ -39,8 +44,7 @@ func leaks() string {
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	var left []string
 	for i, stack := range strings.Split(string(stacks), "\n\n") {
-		ours := strings.Contains(stack, "k8s.io/") || strings.Contains(stack, "client-go-lessons/")
-		if i > 0 && ours && !forever(stack) {
+		if i > 0 && ours.MatchString(stack) && !forever(stack) {
 			left = append(left, stack)
 		}
 	}
