@@ -32,7 +32,7 @@ bin/cluster:
 
 ##@ Check
 .PHONY: test e2e record docs lint vuln
-test: ## Test everything that needs no cluster of its own
+test: ## Test packages, pages and the cluster tool
 	@go test -race $$(go list ./... | grep -v '/e2e$$')
 	cd cluster && go test -race ./...
 
