@@ -18,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"client-go-lessons/e2e/observer"
 )
 
 // TestWhatTheLearnerIsTold starts lessons where they cannot work. Each must end with exit code 1
@@ -162,6 +164,33 @@ func TestInterrupt(t *testing.T) {
 			}
 			namespaceGoes(t, run.Namespace)
 		})
+	}
+}
+
+// TestInterruptLeavesNothingUnsaid: where the namespace cannot be deleted, the farewell says so and
+// how to remove it, and does not claim the contrary.
+func TestInterruptLeavesNothingUnsaid(t *testing.T) {
+	noteFailure(t)
+	allow := lab.observer.Inject(observer.Match{Verb: "delete", Resource: "namespaces"}, observer.Forbidden())
+	defer allow()
+	var process *os.Process
+	run, err := tryLesson(t, "01-direct", runOptions{
+		started: func(p *os.Process) { process = p },
+		before: func(n int) {
+			if n == 2 {
+				_ = process.Signal(os.Interrupt)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "kubectl delete namespace " + run.Namespace
+	if run.Code != 130 || !strings.Contains(run.Output, want) || strings.Contains(run.Output, "is deleted") {
+		t.Errorf("exit code %d, want 130 and %q:\n%s", run.Code, want, run.Output)
+	}
+	if err := lab.client.CoreV1().Namespaces().Delete(t.Context(), run.Namespace, metav1.DeleteOptions{}); err != nil {
+		t.Error(err)
 	}
 }
 

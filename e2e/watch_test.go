@@ -171,8 +171,9 @@ func TestWatch(t *testing.T) {
 				if got := s.Find(t, `open watches: (\d+), after Stop: (\d+)`); got[0] != "1" || got[1] != "0" {
 					t.Errorf("printed %v", got)
 				}
-				if d := printedTime(t, s, `closed after (\S+ \S+)\n`); d > time.Second {
-					t.Errorf("the channel was closed after %s", d)
+				timeout := printedTime(t, run.Step(t, stepTimeout), `ended the watch after (\S+ \S+)\n`)
+				if d := printedTime(t, s, `closed after (\S+ \S+)\n`); d > timeout {
+					t.Errorf("the channel was closed after %s, the server's timeout took %s", d, timeout)
 				}
 				if n := s.Int(t, `got (\d+) empty events`); n < 100 {
 					t.Errorf("a loop without ok got %d empty events: it does not spin", n)
@@ -234,8 +235,8 @@ func TestWatch(t *testing.T) {
 				s := run.Step(t, stepTimeout)
 				first, _ := resumed(t, s, "cyan")
 				printed := printedTime(t, s, `ended the watch after (\S+ \S+)\n`)
-				if !near(first.Duration, time.Second) || !near(first.Duration, printed) {
-					t.Errorf("the first watch took %s, printed %s, want 1 s", first.Duration, printed)
+				if first.Duration < 900*time.Millisecond || !near(first.Duration, printed) {
+					t.Errorf("the first watch took %s, printed %s, want 1 s or more", first.Duration, printed)
 				}
 			})).
 			Assess("in the requests that are printed", wireAgrees(stepTimeout)).

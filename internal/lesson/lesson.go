@@ -44,4 +44,7 @@ type Run struct {
 
 	out        *printer
 	unattended bool // there is nobody to press Enter
+
+	removed bool  // the namespace was deleted
+	left    error // or why not
 }

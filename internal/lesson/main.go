@@ -69,23 +69,21 @@ func run(l Lesson, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	<-done
 	reportLeaks()
 	switch {
-	case errors.Is(context.Cause(ctx), errOutput):
-		return exitOK // who reads no more has seen enough
-	case code != exitOK:
-		farewell := "Interrupted."
-		if r.Namespace != "" && !opts.keep {
-			farewell += " Namespace " + r.Namespace + " is deleted."
-		}
-		fmt.Fprintln(stderr, farewell)
-		if err != nil && !errors.Is(err, context.Canceled) {
-			fmt.Fprintln(stderr, explain(err))
-		}
-		return code
-	case err != nil:
+	case errors.Is(context.Cause(ctx), errOutput): // who reads no more has seen enough
+	case code == exitOK && err != nil:
 		fmt.Fprintln(stderr, explain(err))
-		return exitFailed
+		code = exitFailed
+	case code != exitOK && r.removed:
+		fmt.Fprintf(stderr, "Interrupted. Namespace %s is deleted.\n", r.Namespace)
+	case code != exitOK:
+		fmt.Fprintln(stderr, "Interrupted.")
 	}
-	return exitOK
+	// Whatever ended the run, a namespace that stays behind is never passed over in silence.
+	if r.left != nil {
+		fmt.Fprintln(stderr, explain(r.left))
+		code = max(code, exitFailed)
+	}
+	return code
 }
 
 // lesson connects, runs the steps and cleans up.
@@ -110,9 +108,8 @@ func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.R
 		if opts.keep {
 			return
 		}
-		if e := ns.remove(); e != nil {
-			err = errors.Join(err, e)
-		}
+		r.left = ns.remove()
+		r.removed = r.left == nil && r.Namespace != ""
 	}()
 	if err := ns.make(ctx); err != nil {
 		return err
