@@ -268,11 +268,12 @@ type closedWriter struct{}
 func (closedWriter) Write([]byte) (int, error) { return 0, http.ErrHandlerTimeout }
 
 func TestLeaksSeesWhatWasLeftBehind(t *testing.T) {
-	stop, ended := make(chan struct{}), make(chan struct{})
+	entered, stop, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		leftBehind(stop)
+		leftBehind(entered, stop)
 	}()
+	<-entered // before that its stack does not name leftBehind
 	if !strings.Contains(leaks(), "leftBehind") {
 		t.Error("a goroutine that waits in code of ours is not seen")
 	}
@@ -283,7 +284,10 @@ func TestLeaksSeesWhatWasLeftBehind(t *testing.T) {
 	}
 }
 
-func leftBehind(stop chan struct{}) { <-stop }
+func leftBehind(entered, stop chan struct{}) {
+	close(entered)
+	<-stop
+}
 
 func TestDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
