@@ -20,6 +20,8 @@ type Etcd struct {
 
 // ReadEtcd reads the server's /metrics, where etcd_requests_total counts by operation and resource
 // (k8s.io/apiserver/pkg/storage/etcd3/metrics). The counts are those of all clients of the server.
+// Servers before 1.37 count a question for the current revision as a get (seen on 1.36.3); there,
+// apiserver_watch_cache_consistent_read_total tells how many of the gets were such questions.
 // The error satisfies apierrors.IsForbidden when the user may not read /metrics.
 func ReadEtcd(ctx context.Context, client rest.Interface, resource string) (Etcd, error) {
 	raw, err := client.Get().AbsPath("/metrics").Do(ctx).Raw()
@@ -32,10 +34,14 @@ func ReadEtcd(ctx context.Context, client rest.Interface, resource string) (Etcd
 func parseEtcd(metrics []byte, resource string) (e Etcd, err error) {
 	lines := bufio.NewScanner(bytes.NewReader(metrics))
 	lines.Buffer(nil, 1<<20)
+	apart, consistent := false, 0 // revisions have an operation of their own; consistent reads
 	for lines.Scan() {
 		line := lines.Text()
-		if !strings.HasPrefix(line, "etcd_requests_total{") ||
-			!strings.Contains(line, `group=""`) || !strings.Contains(line, `resource="`+resource+`"`) {
+		if !strings.Contains(line, `group=""`) || !strings.Contains(line, `resource="`+resource+`"`) {
+			continue
+		}
+		name, _, _ := strings.Cut(line, "{")
+		if name != "etcd_requests_total" && name != "apiserver_watch_cache_consistent_read_total" {
 			continue
 		}
 		_, number, _ := strings.Cut(line, "} ")
@@ -43,12 +49,19 @@ func parseEtcd(metrics []byte, resource string) (e Etcd, err error) {
 		if err != nil {
 			return e, fmt.Errorf("parse %q: %w", line, err)
 		}
+		if name == "apiserver_watch_cache_consistent_read_total" {
+			consistent += int(count)
+			continue
+		}
 		switch _, op, _ := strings.Cut(line, `operation="`); op[:max(0, strings.IndexByte(op, '"'))] {
 		case "get", "list", "listWithCount", "listOnlyKeys", "listStream":
 			e.Objects += int(count)
 		case "getCurrentResourceVersion":
-			e.Revisions += int(count)
+			e.Revisions, apart = e.Revisions+int(count), true
 		}
+	}
+	if !apart {
+		e.Objects, e.Revisions = e.Objects-consistent, consistent
 	}
 	return e, lines.Err()
 }

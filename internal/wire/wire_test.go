@@ -68,6 +68,7 @@ func newServer(t testing.TB) *fakeServer {
 		fmt.Fprintln(w, `etcd_requests_total{group="",operation="listStream",resource="configmaps"} 2`)
 		fmt.Fprintln(w, `etcd_requests_total{group="",operation="getCurrentResourceVersion",resource="configmaps"} 5`)
 		fmt.Fprintln(w, `etcd_requests_total{group="",operation="get",resource="secrets"} 1e+06`)
+		fmt.Fprintln(w, `apiserver_watch_cache_consistent_read_total{group="",resource="configmaps"} 5`)
 	})
 	s.Server = httptest.NewUnstartedServer(mux)
 	s.EnableHTTP2 = true
