@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 )
@@ -100,15 +99,4 @@ func (o options) steps(l Lesson) map[int]bool {
 func number(l Lesson) string {
 	n, _, _ := strings.Cut(l.Name, "-")
 	return n
-}
-
-// isTerminal tells whether color is welcome: w is a terminal and NO_COLOR (https://no-color.org)
-// is not set.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -301,20 +301,6 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-func TestColorOnlyOnATerminal(t *testing.T) {
-	if isTerminal(&bytes.Buffer{}) {
-		t.Error("a buffer is no terminal")
-	}
-	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if isTerminal(file) {
-		t.Error("a file is no terminal")
-	}
-}
-
 func ExampleRun_Table() {
 	r := &Run{out: &printer{w: os.Stdout}}
 	r.Table(

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -63,7 +64,10 @@ func run(l Lesson, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 		}
 	}()
 
-	r := &Run{out: &printer{w: stdout, color: isTerminal(stdout), fail: func() { cancel(errOutput) }}}
+	r := &Run{out: &printer{
+		w: stdout, terminal: isTerminal(stdout), color: hasColor(stdout),
+		fail: func() { cancel(errOutput) },
+	}}
 	err = r.lesson(ctx, l, opts, bufio.NewReader(stdin))
 	cancel(nil)
 	<-done
@@ -99,21 +103,26 @@ func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.R
 		return err
 	}
 	defer ns.hangUp()
+	ready := sync.OnceFunc(r.out.busy("preparing a namespace at " + conn.config.Host))
+	defer ready()
 	if r.Version, err = ns.version(ctx); err != nil {
 		return fmt.Errorf("reach the cluster at %s: %w", conn.config.Host, err)
 	}
 	// Its name is known before the request that makes it goes out, so that a Ctrl-C at any moment
 	// finds what there is to delete.
 	defer func() {
+		ready()
 		if opts.keep {
 			return
 		}
+		defer r.out.busy("deleting namespace " + ns.name)()
 		r.left = ns.remove()
 		r.removed = r.left == nil && r.Namespace != ""
 	}()
 	if err := ns.make(ctx); err != nil {
 		return err
 	}
+	ready()
 	r.Namespace = ns.name
 	r.header(l, conn, opts)
 	if err := r.steps(ctx, l, opts, stdin); err != nil {
@@ -143,7 +152,7 @@ func (r *Run) steps(ctx context.Context, l Lesson, opts options, stdin *bufio.Re
 	}()
 
 	if l.Setup != nil {
-		if err := l.Setup(ctx, r); err != nil {
+		if err := r.busy("preparing the steps", func() error { return l.Setup(ctx, r) }); err != nil {
 			return err
 		}
 	}
@@ -159,7 +168,7 @@ func (r *Run) steps(ctx context.Context, l Lesson, opts options, stdin *bufio.Re
 		}
 		at = fmt.Sprintf("in step %d, %q", i+1, step.Title)
 		r.heading(i+1, step)
-		if err := step.Run(ctx, r); err != nil {
+		if err := r.busy(step.Title, func() error { return step.Run(ctx, r) }); err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
 		if err := ctx.Err(); err != nil {

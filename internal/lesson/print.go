@@ -96,10 +96,14 @@ func (r *Run) heading(n int, s Step) {
 
 // printer writes the lesson's output. A write that fails is told once, through fail.
 type printer struct {
-	mu    sync.Mutex
-	w     io.Writer
-	color bool
-	fail  func()
+	mu       sync.Mutex
+	w        io.Writer
+	color    bool
+	terminal bool
+	fail     func()
+
+	tick   *time.Ticker // while busy: ticks when nothing has been printed for a while
+	moving bool         // the last line shows progress
 }
 
 func (p *printer) lines(indent, text string) {
@@ -114,6 +118,10 @@ func (p *printer) prompt(text string) { p.write(text + "\n") }
 func (p *printer) write(s string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.erase()
+	if p.tick != nil {
+		p.tick.Reset(silence)
+	}
 	if _, err := io.WriteString(p.w, s); err != nil && p.fail != nil {
 		p.fail()
 	}
