@@ -11,12 +11,12 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 ##@ Learn
 .PHONY: lessons up down status
-lessons: up ## Run every lesson in order, on a cluster that is started if there is none
+lessons: up ## Run every lesson in order; starts a cluster if need be
 	@for lesson in $(LESSONS); do \
 		go run ./lessons/$$lesson -kubeconfig .cluster/kubeconfig $(ARGS); echo; \
 	done
 
-up: bin/cluster ## Start a cluster for the lessons (PROVIDER=auto, kind or local)
+up: bin/cluster ## Start a cluster (PROVIDER=auto, kind or local)
 	bin/cluster up --provider $(PROVIDER)
 
 down: bin/cluster ## Remove the cluster
@@ -63,4 +63,11 @@ vuln: ## Look for known vulnerabilities in what the lessons call (needs vuln.go.
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { \
+			line = sprintf("  make %-13s", $$1); words = split($$2, word, " "); \
+			for (i = 1; i <= words; i++) { \
+				if (length(line " " word[i]) > 80) {print line; line = sprintf("%20s", "")} \
+				line = line " " word[i] \
+			} \
+			print line \
+		}' $(MAKEFILE_LIST)

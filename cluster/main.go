@@ -31,10 +31,10 @@ const usage = `cluster gives this workspace a Kubernetes cluster.
 Usage: cluster VERB [flags]
 
   up          bring a cluster up; if one is up, say so
-  down        remove it, and everything of it but its logs; if there is none, say so
+  down        remove it, all but its logs; if there is none, say so
   status      tell what there is and whether it runs
   kubeconfig  print the path of its kubeconfig
-  provider    print what --provider auto would take, kind or local, and start nothing
+  provider    print what --provider auto would take, kind or local
 
 Flags:
   --dir PATH       the state folder (default .cluster)

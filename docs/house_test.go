@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -29,6 +30,37 @@ func TestLessonsStayReadable(t *testing.T) {
 		for i, line := range lines {
 			if n := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", "    ")); n > 100 {
 				t.Errorf("%s:%d has %d columns, 100 at most", path, i+1, n)
+			}
+		}
+	}
+}
+
+// TestFits80Columns: what is read in a terminal is not wrapped by it. The e2e tests hold lessons to
+// it in each run, too.
+func TestFits80Columns(t *testing.T) {
+	const columns = 80
+	recorded, err := filepath.Glob("../lessons/*/output.txt")
+	if err != nil || len(recorded) == 0 {
+		t.Fatal(recorded, err)
+	}
+	texts := map[string]string{}
+	for _, path := range recorded {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[path] = string(raw)
+	}
+	help, err := exec.CommandContext(t.Context(), "make", "-s", "-C", "..", "help").CombinedOutput()
+	if err != nil || !strings.Contains(string(help), "make help") {
+		t.Fatalf("make help: %v\n%s", err, help)
+	}
+	texts["make help"] = string(help)
+	for name, text := range texts {
+		for line := range strings.Lines(text) {
+			line = strings.TrimSuffix(line, "\n")
+			if n := utf8.RuneCountInString(line); n > columns {
+				t.Errorf("%s: a line of %d columns, %d at most: %s", name, n, columns, line)
 			}
 		}
 	}

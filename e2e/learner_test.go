@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -110,6 +111,11 @@ func TestHelp(t *testing.T) {
 		for _, want := range []string{"Steps:", "-kubeconfig", "-pause", "-step", "go run ./lessons/" + name} {
 			if !strings.Contains(stderr, want) {
 				t.Errorf("%s -h does not speak of %q:\n%s", name, want, stderr)
+			}
+		}
+		for line := range strings.Lines(strings.ReplaceAll(stderr, "\t", "        ")) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+				t.Errorf("%s -h: a line of %d columns, 80 at most: %s", name, n, line)
 			}
 		}
 		if code != 0 {

@@ -57,8 +57,8 @@ func checkTranscript(t *testing.T, run lessonRun, extra ...mask) {
 			"make record\n%s", run.Name, path, diff)
 	}
 	for _, line := range strings.Split(run.Output, "\n") {
-		if n := utf8.RuneCountInString(line); n > 100 {
-			t.Errorf("a line of %d columns, 100 at most: %s", n, line)
+		if n := utf8.RuneCountInString(line); n > 80 {
+			t.Errorf("a line of %d columns, 80 at most: %s", n, line)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func main() {
 	lesson.Main(lesson.Lesson{
 		Name:  "01-direct",
 		Title: "Reading straight from the API server",
-		About: "List and Get with a clientset, what each read costs, and what holds a client back.",
+		About: "List and Get with a clientset, what each read costs, and what holds you back.",
 
 		ConfigMaps: examples(),
 		Setup:      d.connect,

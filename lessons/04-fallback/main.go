@@ -27,7 +27,7 @@ func main() {
 	lesson.Main(lesson.Lesson{
 		Name:  "04-fallback",
 		Title: "When the cache is behind",
-		About: "How stale a lister's answers get, five ways to live with it, and what each costs.",
+		About: "How stale a lister gets, five ways to live with it, and what each costs.",
 
 		ConfigMaps: examples(),
 		Setup:      d.connect,
