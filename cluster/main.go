@@ -34,6 +34,9 @@ Usage: cluster VERB [flags]
   down        remove it, all but its logs; if there is none, say so
   status      tell what there is and whether it runs
   kubeconfig  print the path of its kubeconfig
+  fetch       get what up needs from elsewhere, to have it without a network:
+              the compiled control plane, and the node image for kind
+  fetched     tell what of that is here
   provider    print what --provider auto would take, kind or local
 
 Flags:
@@ -50,8 +53,8 @@ Flags:
                    $CLUSTER_SOURCE, else found from the working folder or the
                    executable upwards)
 
-Exit status: 0 done (status: it runs), 1 failed (status: it does not run),
-2 wrong usage, 130 interrupted.
+Exit status: 0 done (status: it runs), 1 failed (status: it does not run;
+fetched: there is nothing to start), 2 wrong usage, 130 interrupted.
 
 The first up of the local provider compiles Kubernetes, which takes minutes; the
 binary is kept in $XDG_CACHE_HOME/client-go-lessons (default ~/.cache, on macOS
@@ -86,7 +89,7 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	verbs := map[string]func(context.Context, *options) error{
 		"up": up, "down": down, "status": status, "kubeconfig": kubeconfig,
-		"provider": provider,
+		"provider": provider, "fetch": fetch, "fetched": fetched,
 	}
 	if len(args) > 0 && (args[0] == "help" || args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
 		fmt.Print(usage)
@@ -115,7 +118,7 @@ func run(ctx context.Context, args []string) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errNotRunning):
+	case errors.Is(err, errNotRunning), errors.Is(err, errNothingFetched):
 		return 1
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintf(os.Stderr, "cluster %s: interrupted\n", args[0])

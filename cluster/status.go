@@ -58,7 +58,7 @@ func status(ctx context.Context, o *options) error {
 
 func describe(o *options, st *folder.State) string {
 	if st.Provider == folder.Kind {
-		return fmt.Sprintf("kind in %s, %s", st.Engine, st.Image)
+		return fmt.Sprintf("kind in %s, %s", st.Engine, kind.Short(st.Image))
 	}
 	if pid, err := local.Running(o.folder); err == nil && pid != 0 {
 		return fmt.Sprintf("local, one process (%d)", pid)

@@ -10,6 +10,7 @@ import (
 	"client-go-lessons/cluster/internal/api"
 	"client-go-lessons/cluster/internal/folder"
 	"client-go-lessons/cluster/internal/hint"
+	"client-go-lessons/cluster/internal/kind"
 )
 
 // up brings a cluster up, whatever state the folder is in: empty, up, dead, or
@@ -67,7 +68,7 @@ func choose(ctx context.Context, o *options) (*folder.State, error) {
 	case err == nil:
 		st.Provider, st.Engine, st.Image = folder.Kind, e.Name, o.image
 		if o.provider == auto {
-			o.say.Line("provider     kind: %s answers and has %s", e.Name, o.image)
+			o.say.Line("provider     kind: %s answers and has %s", e.Name, kind.Short(o.image))
 		}
 		return st, nil
 	case ctx.Err() != nil || o.provider == folder.Kind:

@@ -27,7 +27,7 @@ func kindEngine(ctx context.Context, o *options) (*engine.Engine, error) {
 	if e.HasImage(ctx, o.image) {
 		return e, nil
 	}
-	o.say.Line("pulling      %s (some 400 MB, once)", o.image)
+	o.say.Line("pulling      %s (some 400 MB, once)", kind.Short(o.image))
 	defer o.say.Done()
 	ticking, stop := context.WithCancel(ctx)
 	defer stop()

@@ -25,7 +25,7 @@ func TestWrongUsage(t *testing.T) {
 
 func TestHelpNamesEveryFlag(t *testing.T) {
 	r := cluster(t, t.TempDir(), nil, "up", "-h")
-	r.want(t, 0, "up ", "down ", "status ", "kubeconfig ", "--dir", "--provider", "--name", "--image", "--port", "--source", "Exit status")
+	r.want(t, 0, "up ", "down ", "status ", "kubeconfig ", "fetch ", "fetched ", "--dir", "--provider", "--name", "--image", "--port", "--source", "Exit status")
 	for line := range strings.Lines(r.out) {
 		if n := len(strings.TrimSuffix(line, "\n")); n > 80 {
 			t.Errorf("a line of %d columns, 80 at most: %s", n, line)

@@ -40,25 +40,32 @@ func ldflags() string {
 	return flags
 }
 
-// Binary returns the control plane's binary, compiled from the module at source
-// unless that has been done before.
-func Binary(ctx context.Context, source string, p *say.Printer) (string, error) {
+// Find returns where the control plane's binary is to be, and whether it is there.
+func Find(ctx context.Context, source string) (binary string, found bool, err error) {
 	goVersion, err := checkGo(ctx, source)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	key, err := hash(source, goVersion)
 	if err != nil {
-		return "", fmt.Errorf("read the control plane's source: %w", err)
+		return "", false, fmt.Errorf("read the control plane's source: %w", err)
 	}
 	cache, err := cacheDir()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	binary := filepath.Join(cache, prefix+key)
-	if use(binary) {
-		return binary, nil
+	binary = filepath.Join(cache, prefix+key)
+	return binary, use(binary), nil
+}
+
+// Binary returns the control plane's binary, compiled from the module at source
+// unless that has been done before.
+func Binary(ctx context.Context, source string, p *say.Printer) (string, error) {
+	binary, found, err := Find(ctx, source)
+	if err != nil || found {
+		return binary, err
 	}
+	cache := filepath.Dir(binary)
 	unlock, err := lockCache(ctx, cache, func() {
 		p.Line("compiling    another build is at work in %s; waiting for it", cache)
 	})

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -101,6 +102,16 @@ func (e *Engine) check(ctx context.Context) (reason, next string) {
 func (e *Engine) HasImage(ctx context.Context, image string) bool {
 	_, err := run(ctx, e.Name, "image", "inspect", image)
 	return err == nil
+}
+
+// ImageSize returns how large an image that is there is, in bytes, or 0.
+func (e *Engine) ImageSize(ctx context.Context, image string) int64 {
+	out, err := run(ctx, e.Name, "image", "inspect", "-f", "{{.Size}}", image)
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt(strings.TrimSpace(out), 10, 64)
+	return n
 }
 
 // Pull downloads the image.

@@ -33,6 +33,12 @@ func DefaultImage() string {
 	return defaults.Image
 }
 
+// Short is an image's name without the digest that pins it, for people.
+func Short(image string) string {
+	name, _, _ := strings.Cut(image, "@")
+	return name
+}
+
 // Cluster is a kind cluster, which need not exist.
 type Cluster struct {
 	engine   *engine.Engine
