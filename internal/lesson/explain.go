@@ -31,10 +31,14 @@ func explain(err error) string {
 	case errors.As(err, &late):
 		next = "See how the cluster is with: make status. A slow one may need a longer -timeout."
 	case apierrors.IsForbidden(err):
-		next = "The user of this kubeconfig lacks that right: ask for it, or take a cluster of your own: make up"
+		next = "The user of this kubeconfig lacks that right: ask for it, or take a cluster of your own: make up. " +
+			"(A server that has just started says so to anybody.)"
 	case apierrors.IsUnauthorized(err):
 		next = "The cluster does not know the user of this kubeconfig: its credentials may have expired. " +
 			"For a cluster of your own: make up"
+	case apierrors.IsResourceExpired(err):
+		next = "The server has forgotten what it changed since then, as a restart makes it. " +
+			"A program would List again; run the lesson again."
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		next = "A certificate has expired, or this machine's clock is wrong. A new cluster: make down up"
 	case errors.As(err, &authority):

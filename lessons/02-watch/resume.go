@@ -89,14 +89,15 @@ func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 	begun := 0 // used by the watcher's goroutine alone
 	watcher := &cache.ListWatch{WatchFuncWithContext: func(
 		ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
-		switch begun++; begun {
-		case 1:
+		switch begun {
+		case 0:
 			opts.TimeoutSeconds = new(int64(1))
-		case 2: // the first has ended, the second has not begun
+		case 1: // the first has ended, the second has not begun
 			if err := f.paintDoor(ctx, "black"); err != nil {
-				return nil, err
+				return nil, err // the watcher tries again
 			}
 		}
+		begun++
 		return configMaps.Watch(ctx, opts)
 	}}
 	for _, rv := range []string{"", "0"} {

@@ -135,9 +135,12 @@ func (s *shared) start(ctx context.Context, run *lesson.Run) error {
 
 // giveUp ends the waiting when the server says that this user may not list or watch. The informer
 // itself would try again for ever, and whoever waits for its sync would hang and not know why.
+// One that has synced must try again: a server that has just started may answer 403 to anybody,
+// for a second or two, until it has read its roles.
 func giveUp(cancel context.CancelCauseFunc) cache.WatchErrorHandlerWithContext {
-	return func(_ context.Context, _ *cache.Reflector, err error) {
-		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+	return func(_ context.Context, reflector *cache.Reflector, err error) {
+		synced := reflector.LastSyncResourceVersion() != ""
+		if !synced && (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)) {
 			cancel(err)
 		}
 	}

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -101,7 +101,7 @@ func (d *fallback) try(ctx context.Context, r remedy) (c cost, err error) {
 		all.Go(func() { last[w], errs[w] = d.work(ctx, name, quiet, read) })
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := cmp.Or(errs...); err != nil { // the first one: they are alike
 		return c, err
 	}
 	c.requests = float64(d.wire.Lap().Requests["get"]) / reads

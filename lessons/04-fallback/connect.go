@@ -60,9 +60,11 @@ func (d *fallback) connect(ctx context.Context, run *lesson.Run) (err error) {
 	}
 	ctx, d.stop = context.WithCancelCause(ctx)
 	// As in lesson 03: without this, a user who may not watch would wait for the sync for ever.
+	// Once it has synced, a 403 may pass: a server that has just started gives it to anybody.
 	err = d.informer.SetWatchErrorHandlerWithContext(
-		func(_ context.Context, _ *cache.Reflector, err error) {
-			if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) {
+		func(_ context.Context, reflector *cache.Reflector, err error) {
+			synced := reflector.LastSyncResourceVersion() != ""
+			if !synced && (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)) {
 				d.stop(err)
 			}
 		})

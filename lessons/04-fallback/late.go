@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -34,7 +34,7 @@ func (d *fallback) late(ctx context.Context, run *lesson.Run) error {
 		writers.Go(func() { all[i], errs[i] = d.lookOften(ctx, item(i)) })
 	}
 	writers.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := cmp.Or(errs...); err != nil { // the first one: they are alike
 		return err
 	}
 
