@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
@@ -40,7 +41,10 @@ func explain(err error) string {
 		next = "The server has forgotten what it changed since then, as a restart makes it. " +
 			"A program would List again; run the lesson again."
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		next = "A certificate has expired, or this machine's clock is wrong. A new cluster: make down up"
+		next = "A certificate has expired, or this machine's clock is ahead: see date. A new cluster: make down up"
+		if invalid.Cert != nil && time.Now().Before(invalid.Cert.NotBefore) {
+			next = "A certificate is not valid yet, so this machine's clock is most likely behind: see date."
+		}
 	case errors.As(err, &authority):
 		next = "Another cluster answers at that address than the one in the kubeconfig. A new one: make down up"
 	case errors.Is(err, syscall.ECONNREFUSED):

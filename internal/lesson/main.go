@@ -125,6 +125,9 @@ func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.R
 	ready()
 	r.Namespace = ns.name
 	r.header(l, conn, opts)
+	if ns.blind {
+		r.out.lines("", "           (This user may not list namespaces: those of killed runs stay.)")
+	}
 	if err := r.steps(ctx, l, opts, stdin); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package lesson
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -34,6 +35,7 @@ const (
 type scratch struct {
 	lesson Lesson
 	name   string
+	blind  bool // the user may not list namespaces, so what killed runs left is not found
 
 	http      *http.Client
 	clientset kubernetes.Interface
@@ -79,7 +81,11 @@ func (s *scratch) make(ctx context.Context) error {
 		ObjectMeta: metav1.ObjectMeta{Name: s.name, Labels: map[string]string{label: s.lesson.Name}},
 	}, metav1.CreateOptions{})
 	if err != nil {
-		return fmt.Errorf("create namespace %s: %w", s.name, err)
+		err = fmt.Errorf("create namespace %s: %w", s.name, err)
+		if refused(err) {
+			s.name = "" // there is nothing to delete
+		}
+		return err
 	}
 	s.sweep(ctx, made.CreationTimestamp.Time)
 	for _, cm := range s.lesson.ConfigMaps {
@@ -98,12 +104,24 @@ func (s *scratch) make(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// refused tells whether the server said that it has not done what it was asked: that it did not
+// like the request. Any other error leaves open what became of it.
+func refused(err error) bool {
+	var answer apierrors.APIStatus
+	if !errors.As(err, &answer) {
+		return false
+	}
+	code := answer.Status().Code
+	return code >= 400 && code < 500
+}
+
 // sweep removes what killed runs left behind. Ages are taken by the server's clock alone: now is
 // when it made our namespace.
 func (s *scratch) sweep(ctx context.Context, now time.Time) {
 	list, err := s.clientset.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: label})
 	if err != nil {
-		return // a user who may not list namespaces has a neighbor who may
+		s.blind = apierrors.IsForbidden(err)
+		return // the next run looks again
 	}
 	for _, ns := range list.Items {
 		if ns.DeletionTimestamp == nil && now.Sub(ns.CreationTimestamp.Time) > leftover {

@@ -7,7 +7,7 @@
 //	go run ./lessons/03-informer
 //
 // Step 1 is in this file, the others are in handle.go, read.go, share.go (4 and 5), stop.go,
-// sync.go, narrow.go, resync.go, missed.go and second.go.
+// sync.go, narrow.go, resync.go, missed.go and second.go. refused.go is for users without rights.
 package main
 
 import (
@@ -18,13 +18,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	corev1informers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/cache"
 
 	"client-go-lessons/internal/lesson"
 	"client-go-lessons/internal/wire"
@@ -42,12 +40,12 @@ func main() {
 		Steps: []lesson.Step{
 			{Title: "A factory, an informer, a lister", Claims: "N12 N16 N17", Run: s.start},
 			{Title: "Handlers are told what changes", Claims: "N13 N20 N21",
-				Run: s.handle, Needs: first},
-			{Title: "Read ten thousand times", Claims: "N18", Run: s.read, Needs: first},
+				Run: s.why(s.handle), Needs: first},
+			{Title: "Read ten thousand times", Claims: "N18", Run: s.why(s.read), Needs: first},
 			{Title: "Five handlers, three listers: how many watches?", Claims: "N19 N22",
-				Run: s.share, Needs: first},
-			{Title: "What all share, nobody may change", Run: s.edit, Needs: first},
-			{Title: "Stop", Claims: "N14 N15", Run: s.stop, Needs: first},
+				Run: s.why(s.share), Needs: first},
+			{Title: "What all share, nobody may change", Run: s.why(s.edit), Needs: first},
+			{Title: "Stop", Claims: "N14 N15", Run: s.why(s.stop), Needs: first},
 			{Title: "The sync on the wire, now and before", Run: s.sync},
 			{Title: "Watch only what you need", Claims: "N23", Run: s.narrow},
 			{Title: "A resync is no relist", Run: s.resync},
@@ -131,19 +129,6 @@ func (s *shared) start(ctx context.Context, run *lesson.Run) error {
 		run.Say("The sync did that. List and Get asked nobody.")
 	}
 	return nil
-}
-
-// giveUp ends the waiting when the server says that this user may not list or watch. The informer
-// itself would try again for ever, and whoever waits for its sync would hang and not know why.
-// One that has synced must try again: a server that has just started may answer 403 to anybody,
-// for a second or two, until it has read its roles.
-func giveUp(cancel context.CancelCauseFunc) cache.WatchErrorHandlerWithContext {
-	return func(_ context.Context, reflector *cache.Reflector, err error) {
-		synced := reflector.LastSyncResourceVersion() != ""
-		if !synced && (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)) {
-			cancel(err)
-		}
-	}
 }
 
 // close stops the informer of step 1, however the lesson ends.

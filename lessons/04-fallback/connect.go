@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/informers"
@@ -25,6 +26,7 @@ type fallback struct {
 	gate      *wire.Gate // holds watch events back: injected, open unless a step says so
 	ns        string
 
+	running  context.Context // as long as the informer runs
 	stop     context.CancelCauseFunc
 	factory  informers.SharedInformerFactory
 	informer cache.SharedIndexInformer
@@ -59,16 +61,8 @@ func (d *fallback) connect(ctx context.Context, run *lesson.Run) (err error) {
 		return err
 	}
 	ctx, d.stop = context.WithCancelCause(ctx)
-	// As in lesson 03: without this, a user who may not watch would wait for the sync for ever.
-	// Once it has synced, a 403 may pass: a server that has just started gives it to anybody.
-	err = d.informer.SetWatchErrorHandlerWithContext(
-		func(_ context.Context, reflector *cache.Reflector, err error) {
-			synced := reflector.LastSyncResourceVersion() != ""
-			if !synced && (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)) {
-				d.stop(err)
-			}
-		})
-	if err != nil {
+	d.running = ctx
+	if err := d.informer.SetWatchErrorHandlerWithContext(giveUp(d.stop)); err != nil {
 		return err
 	}
 	d.factory.StartWithContext(ctx)
@@ -86,4 +80,40 @@ func (d *fallback) close() {
 	}
 	d.stop(nil)
 	d.factory.Shutdown() // returns when the informer and its handlers have ended
+}
+
+// giveUp is that of lesson 03, refused.go: without it, a user who may not list or watch would wait
+// for the cache for ever. After the sync a 403 may pass: a server that has just started gives it to
+// anybody.
+func giveUp(cancel context.CancelCauseFunc) cache.WatchErrorHandlerWithContext {
+	const grace = 5 * time.Second
+	var first, latest time.Time // refusal of those that came close together
+	return func(_ context.Context, reflector *cache.Reflector, err error) {
+		if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
+			return
+		}
+		now := time.Now()
+		if now.Sub(latest) > time.Minute {
+			first = now
+		}
+		latest = now
+		synced := reflector.LastSyncResourceVersion() != ""
+		if !synced || now.Sub(first) > grace {
+			cancel(err)
+		}
+	}
+}
+
+// why makes a step say why it failed, when the informer has given up: whatever goes wrong then is
+// due to that.
+func (d *fallback) why(
+	step func(context.Context, *lesson.Run) error,
+) func(context.Context, *lesson.Run) error {
+	return func(ctx context.Context, run *lesson.Run) error {
+		err := step(ctx, run)
+		if cause := context.Cause(d.running); err != nil && cause != nil {
+			return cause
+		}
+		return err
+	}
 }

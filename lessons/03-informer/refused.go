@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/cache"
+
+	"client-go-lessons/internal/lesson"
+)
+
+// grace is how long a cache that has synced may be refused news.
+const grace = 5 * time.Second
+
+// giveUp ends the waiting when the server says that this user may not list or watch. The informer
+// itself would try again for ever, and whoever waits for its sync would hang and not know why.
+//
+// After the sync it is not so simple. A server that has just started answers 403 to anybody, until
+// it has read its roles: an informer that gives up then dies of a restart that it would survive.
+// But a user who may list and not watch is refused only after the sync, and would never be told.
+// So it gives up when it is still refused some seconds later.
+func giveUp(cancel context.CancelCauseFunc) cache.WatchErrorHandlerWithContext {
+	var first, latest time.Time // refusal of those that came close together
+	return func(_ context.Context, reflector *cache.Reflector, err error) {
+		if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
+			return
+		}
+		now := time.Now()
+		if now.Sub(latest) > time.Minute {
+			first = now
+		}
+		latest = now
+		synced := reflector.LastSyncResourceVersion() != ""
+		if !synced || now.Sub(first) > grace {
+			cancel(err)
+		}
+	}
+}
+
+// why makes a step say why it failed, when the informer of step 1 has given up: whatever goes wrong
+// then comes of that.
+func (s *shared) why(
+	step func(context.Context, *lesson.Run) error,
+) func(context.Context, *lesson.Run) error {
+	return func(ctx context.Context, run *lesson.Run) error {
+		err := step(ctx, run)
+		if cause := context.Cause(s.running); err != nil && cause != nil {
+			return cause
+		}
+		return err
+	}
+}
