@@ -31,7 +31,7 @@ bin/cluster:
 	@cd cluster && CGO_ENABLED=0 go build -trimpath -o ../bin/cluster .
 
 ##@ Check
-.PHONY: test e2e record docs lint vuln
+.PHONY: test e2e soak record docs lint vuln
 test: ## Test packages, pages and the cluster tool
 	@go test -race $$(go list ./... | grep -v '/e2e$$')
 	cd cluster && go test -race ./...
@@ -41,6 +41,17 @@ e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, loc
 	@cd e2e && E2E_SUMMARY=../bin/e2e-summary go test -count=1 -timeout 40m $(ARGS) || \
 		{ cat ../bin/e2e-summary 2>/dev/null; exit 1; }
 	@cat bin/e2e-summary
+
+TIME ?= 30m
+PARALLEL ?= 4
+SEED ?=
+RUN ?=
+SOAK_RUNS ?=
+soak: ## Run lessons under random faults (TIME=30m PARALLEL=4 SEED= RUN= SOAK_RUNS=)
+	@mkdir -p bin
+	@cd e2e && E2E_CLUSTER=$${E2E_CLUSTER:-local} SOAK_TIME=$(TIME) SOAK_PARALLEL=$(PARALLEL) \
+		SOAK_SEED=$(SEED) SOAK_RUN=$(RUN) SOAK_RUNS=$(SOAK_RUNS) \
+		go test -count=1 -timeout 0 -v -run '^TestSoak$$'
 
 record: ## Record the lessons' output anew, lessons/*/output.txt, and mend docs/ by it
 	go test ./e2e -count=1 -timeout 40m -run 'TestDirect|TestWatch|TestInformer|TestFallback' -args -update

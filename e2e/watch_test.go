@@ -171,7 +171,7 @@ func TestWatch(t *testing.T) {
 				if got := s.Find(t, `open watches: (\d+), after Stop: (\d+)`); got[0] != "1" || got[1] != "0" {
 					t.Errorf("printed %v", got)
 				}
-				timeout := printedTime(t, run.Step(t, stepTimeout), `ended the watch after (\S+ \S+)\n`)
+				timeout := printedTime(t, run.Step(t, stepTimeout), `watch ended after (\S+ \S+)\n`)
 				if d := printedTime(t, s, `closed after (\S+ \S+)\n`); d > timeout {
 					t.Errorf("the channel was closed after %s, the server's timeout took %s", d, timeout)
 				}
@@ -234,7 +234,7 @@ func TestWatch(t *testing.T) {
 			Assess("by hand, after the server's timeout", assess(func(t *testing.T) {
 				s := run.Step(t, stepTimeout)
 				first, _ := resumed(t, s, "cyan")
-				printed := printedTime(t, s, `ended the watch after (\S+ \S+)\n`)
+				printed := printedTime(t, s, `watch ended after (\S+ \S+)\n`)
 				if first.Duration < 900*time.Millisecond || !near(first.Duration, printed) {
 					t.Errorf("the first watch took %s, printed %s, want 1 s or more", first.Duration, printed)
 				}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,7 +21,7 @@ func (a *advice) Error() string { return a.what + ".\n" + a.next }
 
 // explain turns an error into one or two lines: what failed, and what to do next.
 func explain(err error) string {
-	next := ""
+	what, next := firstLine(err.Error()), ""
 	var told *advice
 	var late *timeoutError
 	var authority x509.UnknownAuthorityError
@@ -55,7 +56,17 @@ func explain(err error) string {
 		next = "The connection broke. See how the cluster is with: make status"
 	}
 	if next == "" {
-		return "Error: " + err.Error()
+		return "Error: " + what
 	}
-	return fmt.Sprintf("Error: %v.\n%s", err, next)
+	return fmt.Sprintf("Error: %s.\n%s", what, next)
+}
+
+// firstLine is for errors that were joined, of workers that all met the same trouble: the first one
+// stands for all.
+func firstLine(text string) string {
+	first, rest, more := strings.Cut(text, "\n")
+	if !more {
+		return first
+	}
+	return fmt.Sprintf("%s (and %d lines more)", first, strings.Count(rest, "\n")+1)
 }

@@ -27,6 +27,8 @@ const (
 	leftover = time.Hour
 	// cleanup is how long deleting the namespace may take once the run is over.
 	cleanup = 10 * time.Second
+	// preparation is how long making what the lesson starts with may take.
+	preparation = time.Minute
 	// rootCA is the ConfigMap that kube-controller-manager puts into each namespace.
 	rootCA = "kube-root-ca.crt"
 )
@@ -87,6 +89,8 @@ func (s *scratch) make(ctx context.Context) error {
 		}
 		return err
 	}
+	ctx, cancel = context.WithTimeout(ctx, preparation)
+	defer cancel()
 	s.sweep(ctx, made.CreationTimestamp.Time)
 	for _, cm := range s.lesson.ConfigMaps {
 		_, err := s.clientset.CoreV1().ConfigMaps(s.name).Create(ctx, cm, metav1.CreateOptions{})
@@ -118,6 +122,8 @@ func refused(err error) bool {
 // sweep removes what killed runs left behind. Ages are taken by the server's clock alone: now is
 // when it made our namespace.
 func (s *scratch) sweep(ctx context.Context, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, cleanup) // the lesson goes on without
+	defer cancel()
 	list, err := s.clientset.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: label})
 	if err != nil {
 		s.blind = apierrors.IsForbidden(err)

@@ -75,7 +75,8 @@ func (d *direct) source(ctx context.Context, run *lesson.Run) error {
 		run.Say("asked how new it must be: so by default since Kubernetes 1.31. Before, a List")
 		run.Say("went to etcd as well.")
 	} else {
-		run.Say("Kubernetes 1.37 reads only the first from etcd; this server does otherwise.")
+		run.Say("Kubernetes 1.37 reads only the first from etcd. This is another version, or")
+		run.Say("others are reading: the server counts theirs, too. Once more: -step 4")
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -53,7 +54,7 @@ func (f *follow) timeout(ctx context.Context, run *lesson.Run) error {
 			return ctx.Err()
 		}
 	}
-	run.Say("the server ended the watch after %s", lesson.Duration(time.Since(start)))
+	run.Say("the watch ended after %s", lesson.Duration(time.Since(start)))
 	if err := f.paintDoor(ctx, "cyan"); err != nil {
 		return err
 	}
@@ -86,6 +87,8 @@ func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 	if err != nil {
 		return fmt.Errorf("list ConfigMaps: %w", err)
 	}
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	begun := 0 // used by the watcher's goroutine alone
 	watcher := &cache.ListWatch{WatchFuncWithContext: func(
 		ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
@@ -94,7 +97,10 @@ func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 			opts.TimeoutSeconds = new(int64(1))
 		case 1: // the first has ended, the second has not begun
 			if err := f.paintDoor(ctx, "black"); err != nil {
-				return nil, err // the watcher tries again
+				if apierrors.IsNotFound(err) { // the namespace is gone, and will not come back
+					giveUp(err)
+				}
+				return nil, err // the watcher logs it, and tries again
 			}
 		}
 		begun++

@@ -63,7 +63,7 @@ func next(ctx context.Context, w watch.Interface) (watch.Event, error) {
 		}
 		return e, nil
 	case <-ctx.Done():
-		return watch.Event{}, ctx.Err()
+		return watch.Event{}, context.Cause(ctx)
 	}
 }
 

@@ -28,6 +28,7 @@ func (f *follow) connections(ctx context.Context, run *lesson.Run) error {
 	}
 	table := [][]any{{"new connections for", "LIST", "3 WATCH", "Stop all, LIST"}}
 	var opened, reopened []int
+	var protos []string
 	for _, c := range []struct {
 		clientset *kubernetes.Clientset
 		wire      *wire.Counter
@@ -59,17 +60,20 @@ func (f *follow) connections(ctx context.Context, run *lesson.Run) error {
 			return fmt.Errorf("list ConfigMaps: %w", err)
 		}
 		again := c.wire.Lap()
-		proto := strings.TrimSuffix(listed.Proto, ".0")
-		table = append(table,
-			[]any{proto, listed.Connections, watched.Connections, again.Connections})
+		protos = append(protos, strings.TrimSuffix(listed.Proto, ".0"))
+		table = append(table, []any{protos[len(protos)-1],
+			listed.Connections, watched.Connections, again.Connections})
 		opened = append(opened, watched.Connections)
 		reopened = append(reopened, again.Connections)
 	}
 	run.Table(table...)
-	if opened[0] == 0 && reopened[0] == 0 {
-		run.Say("No: a watch is a long request, one stream on the connection that is there.")
-	} else {
+	switch {
+	case protos[0] != "HTTP/2":
 		run.Say("Here it did: there is no HTTP/2 between you and the server.")
+	case opened[0] == 0 && reopened[0] == 0:
+		run.Say("No: a watch is a long request, one stream on the connection that is there.")
+	default:
+		run.Say("Something closed the connection on the way, so client-go opened another.")
 	}
 	if opened[1] > 0 && reopened[1] > 0 {
 		run.Say("Over HTTP/1.1 each keeps one to itself (the first took that of the LIST), and")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -51,10 +52,13 @@ func (s *shared) sync(ctx context.Context, run *lesson.Run) error {
 	}
 	run.Table(table...)
 	s.wire.Lap() // the two changes are not part of it
-	if laps[0].Requests["list"] == 0 && laps[0].Requests["watch"] == 1 {
+	switch {
+	case laps[0].Requests["list"] == 0 && laps[0].Requests["watch"] == 1:
 		run.Say("Now the list comes by the watch itself, and the change comes after it.")
-	} else {
+	case laps[0].Status[http.StatusUnprocessableEntity] > 0:
 		run.Say("This server does not stream lists: the informer tried, then did as before.")
+	default:
+		run.Say("Something went wrong on the way, so the informer began anew.")
 	}
 	return nil
 }
