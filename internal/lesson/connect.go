@@ -46,14 +46,25 @@ func connect(o options) (*connection, error) {
 			"Mend the file, or name another context with -context."}
 	}
 	cfg.UserAgent = rest.DefaultKubernetesUserAgent()
-	if o.context == "" && !onThisMachine(cfg.Host) {
+	conn := &connection{config: cfg, context: name, source: source}
+	// What is on this machine for a proxy is on that of the proxy.
+	if o.context == "" && (cfg.Proxy != nil || !onThisMachine(cfg.Host)) {
 		return nil, &advice{
 			fmt.Sprintf("%s (context %q of %s) is not on this machine, and lessons write to the cluster",
-				cfg.Host, name, source),
+				conn.address(), name, source),
 			fmt.Sprintf("If that is what you want, say so: -context %s. For a cluster of your own: make up.", name),
 		}
 	}
-	return &connection{config: cfg, context: name, source: source}, nil
+	return conn, nil
+}
+
+// address is the server's, without the password that it may hold.
+func (c *connection) address() string {
+	u, err := url.Parse(c.config.Host)
+	if err != nil {
+		return c.config.Host
+	}
+	return u.Redacted()
 }
 
 // findKubeconfig says which files to read, in the order that is promised in -h.
@@ -131,6 +142,8 @@ func pickContext(raw clientcmdapi.Config, asked, source string) (string, error) 
 	return name, nil
 }
 
+var lookupIP = net.LookupIP // tests ask no name server
+
 // onThisMachine tells whether the server's every address is a loopback address.
 func onThisMachine(server string) bool {
 	if !strings.Contains(server, "://") {
@@ -144,7 +157,7 @@ func onThisMachine(server string) bool {
 	if ip := net.ParseIP(host); ip != nil {
 		return ip.IsLoopback()
 	}
-	addrs, err := net.LookupIP(host)
+	addrs, err := lookupIP(host)
 	return err == nil && len(addrs) > 0 &&
 		!slices.ContainsFunc(addrs, func(ip net.IP) bool { return !ip.IsLoopback() })
 }

@@ -17,7 +17,7 @@ import (
 // advice is an error that knows what to do about it.
 type advice struct{ what, next string }
 
-func (a *advice) Error() string { return a.what + ".\n" + a.next }
+func (a *advice) Error() string { return firstLine(a.what) + ".\n" + firstLine(a.next) }
 
 // explain turns an error into one or two lines: what failed, and what to do next.
 func explain(err error) string {

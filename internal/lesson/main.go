@@ -106,7 +106,7 @@ func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.R
 	ready := sync.OnceFunc(r.out.busy("preparing a namespace at " + conn.config.Host))
 	defer ready()
 	if r.Version, err = ns.version(ctx); err != nil {
-		return fmt.Errorf("reach the cluster at %s: %w", conn.config.Host, err)
+		return fmt.Errorf("reach the cluster at %s: %w", conn.address(), err)
 	}
 	// Its name is known before the request that makes it goes out, so that a Ctrl-C at any moment
 	// finds what there is to delete.

@@ -64,7 +64,7 @@ func isNumber(text string) bool {
 func (r *Run) header(l Lesson, c *connection, opts options) {
 	r.out.lines("", r.out.bold(fmt.Sprintf("Lesson %s · %s", number(l), l.Title)))
 	r.out.lines("", fmt.Sprintf("cluster    %s · Kubernetes %s", c.context, r.Version))
-	r.out.lines("", fmt.Sprintf("           %s · %s", c.config.Host, c.source))
+	r.out.lines("", fmt.Sprintf("           %s · %s", c.address(), c.source))
 	fate := "deleted at the end"
 	if opts.keep {
 		fate = "kept (-keep)"
