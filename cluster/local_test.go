@@ -98,6 +98,7 @@ func TestLocalLife(t *testing.T) {
 	})
 	t.Run("behaves as a cluster", func(t *testing.T) { behavesAsCluster(t, dir) })
 	t.Run("is closed to others", func(t *testing.T) { closedToOthers(t, dir) })
+	secrets := secretsOf(t, dir)
 
 	t.Run("killed, it starts again on the same data and port", func(t *testing.T) {
 		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "survivor"}}
@@ -136,6 +137,7 @@ func TestLocalLife(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("tells nobody its secrets", func(t *testing.T) { tellsNoSecrets(t, dir, secrets) })
 	t.Run("down leaves nothing but logs", func(t *testing.T) {
 		port := local.LastPort(at(t, dir))
 		begin := time.Now()
@@ -155,6 +157,7 @@ func TestLocalLife(t *testing.T) {
 				t.Errorf("%s: unreadable or with a secret in it: %v", name, err)
 			}
 		}
+		logsTellNoSecrets(t, dir, secrets)
 		left, err := os.ReadDir(dir)
 		if err != nil || len(left) != 1 || left[0].Name() != "logs" {
 			t.Errorf("left: %v %v", left, err)

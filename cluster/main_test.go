@@ -65,7 +65,9 @@ func cluster(t *testing.T, dir string, env []string, args ...string) result {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return result{cmd.ProcessState.ExitCode(), out.String(), errout.String()}
+	r := result{cmd.ProcessState.ExitCode(), out.String(), errout.String()}
+	hear(dir, r)
+	return r
 }
 
 // want fails the test unless the run ended so, and said all of it. Whatever was

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"client-go-lessons/cluster/internal/local"
@@ -26,11 +28,20 @@ func closedToOthers(t *testing.T, dir string) {
 	api := local.LastPort(at(t, dir))
 
 	t.Run("nobody without a name learns more than its health", func(t *testing.T) {
-		for path, want := range map[string]int{
+		paths := map[string]int{
 			"/healthz": 200, "/livez": 200, "/readyz": 200,
 			"/version": 401, "/api": 401, "/apis": 401, "/metrics": 401, "/openapi/v2": 401,
-			"/api/v1/namespaces/default/configmaps": 401, "/debug/pprof/": 401,
-		} {
+			"/api/v1/namespaces/default/configmaps": 401, "/debug/pprof/": 401, "/": 401, "/nowhere": 401,
+		}
+		for _, path := range pathsOf(t, dir) {
+			if paths[path] == 0 {
+				paths[path] = 401
+			}
+		}
+		if len(paths) < 50 {
+			t.Errorf("the server names %d paths, want 50 at least", len(paths))
+		}
+		for path, want := range paths {
 			if got, err := getTLS(certs, pki.CA, "", api, path); err != nil || got != want {
 				t.Errorf("GET %s without a certificate: %d %v, want %d", path, got, err, want)
 			}
@@ -92,6 +103,21 @@ func closedToOthers(t *testing.T, dir string) {
 			t.Errorf("%d files, %v", files, err)
 		}
 	})
+	t.Run("another user who tries opens none of them", func(t *testing.T) { othersCanOpenNothing(t, dir) })
+}
+
+// pathsOf are all that the server names to its administrator.
+func pathsOf(t *testing.T, dir string) []string {
+	t.Helper()
+	raw, err := connectTo(t, dir).Discovery().RESTClient().Get().AbsPath("/").DoRaw(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer metav1.RootPaths
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer.Paths
 }
 
 // strangersAreRefused checks that the kubeconfig of cluster a opens nothing in
@@ -104,9 +130,12 @@ func strangersAreRefused(t *testing.T, a, b string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var unknown x509.UnknownAuthorityError
 	if resp, err := client.Get(config.Host + "/version"); err == nil {
 		resp.Body.Close()
 		t.Errorf("the client of one cluster trusts the other: %d", resp.StatusCode)
+	} else if !errors.As(err, &unknown) {
+		t.Errorf("it is not its certificate that gives the other cluster away: %v", err)
 	}
 	// Nor does the server trust that client, should it trust the server.
 	certs := filepath.Join(at(t, a).Local(), "pki")
@@ -117,6 +146,23 @@ func strangersAreRefused(t *testing.T, a, b string) {
 	}
 	if code, err := request(others, pki.CA, []tls.Certificate{pair}, local.LastPort(at(t, b)), "/api"); err == nil && code != 401 {
 		t.Errorf("one cluster's administrator gets %d from the other", code)
+	}
+	// And etcd lets nobody in but its own API server.
+	pair, err = tls.LoadX509KeyPair(filepath.Join(certs, pki.EtcdClient+".crt"), filepath.Join(certs, pki.EtcdClient+".key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := map[int]bool{}
+	for _, address := range listening(t, pidOf(t, a)) {
+		taken[address.Port] = true
+	}
+	for _, address := range listening(t, pidOf(t, b)) {
+		if taken[address.Port] {
+			t.Errorf("both listen on port %d", address.Port)
+		}
+		if code, err := request(others, pki.EtcdCA, []tls.Certificate{pair}, address.Port, "/version"); err == nil {
+			t.Errorf("one cluster's API server gets %d from port %d of the other", code, address.Port)
+		}
 	}
 }
 
