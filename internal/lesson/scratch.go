@@ -1,6 +1,7 @@
 package lesson
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,6 +37,7 @@ const (
 // scratch is the namespace of a run, and the client that makes and removes it.
 type scratch struct {
 	lesson Lesson
+	prefix string // of the name; that of a lesson if it is ""
 	name   string
 	blind  bool // the user may not list namespaces, so what killed runs left is not found
 
@@ -75,7 +77,7 @@ func (s *scratch) version(ctx context.Context) (string, error) {
 
 // make creates the namespace and what the lesson wants in it.
 func (s *scratch) make(ctx context.Context) error {
-	s.name = "lesson-" + number(s.lesson) + "-" + rand.String(5)
+	s.name = cmp.Or(s.prefix, "lesson-"+number(s.lesson)) + "-" + rand.String(5)
 	// A Ctrl-C does not cut this request short: it would leave open whether the namespace was made.
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 	defer cancel()
