@@ -16,6 +16,17 @@ lessons: up ## Run every lesson in order; starts a cluster if need be
 		go run ./lessons/$$lesson -kubeconfig .cluster/kubeconfig $(ARGS); echo; \
 	done
 
+.PHONY: exercise exercises bin/exercise
+exercise: bin/exercise ## Judge your exercise N=03 (HINT=1 or SOLUTION=1 helps)
+	@bin/exercise $(if $(HINT),-hint) $(if $(SOLUTION),-solution) $(ARGS) $(N)
+
+exercises: bin/exercise ## Judge all exercises and show which is next
+	@bin/exercise -all $(ARGS)
+
+bin/exercise:
+	@mkdir -p bin
+	@go build -o bin/exercise ./exercises/judge
+
 up: bin/cluster ## Start a cluster (PROVIDER=auto, kind or local)
 	bin/cluster up --provider $(PROVIDER)
 

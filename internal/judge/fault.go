@@ -1,0 +1,51 @@
+package judge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"client-go-lessons/e2e/observer"
+)
+
+// endWhen ends an answer in good order once ended is closed, as the API server ends a watch whose
+// time is up.
+func endWhen(ended <-chan struct{}) observer.Fault {
+	return observer.NewFault("end of the watch", func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			defer context.AfterFunc(r.Context(), cancel)()
+			done := make(chan struct{})
+			defer close(done)
+			go func() {
+				select {
+				case <-ended:
+					cancel()
+				case <-done:
+				}
+			}()
+			defer func() {
+				// Cutting off the server makes the proxy abort the answer. Returning ends it well.
+				p := recover()
+				if err, ok := p.(error); p != nil && (!ok || !errors.Is(err, http.ErrAbortHandler) || r.Context().Err() != nil) {
+					panic(p)
+				}
+			}()
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	})
+}
+
+// fromBefore tells whether a watch asks to go on from a version older than this one.
+func fromBefore(version string) func(observer.Request) bool {
+	return func(r observer.Request) bool {
+		if r.Query.Get("sendInitialEvents") == "true" {
+			return false // it begins anew
+		}
+		order, err := resourceversion.CompareResourceVersion(r.Query.Get("resourceVersion"), version)
+		return err == nil && order <= 0
+	}
+}

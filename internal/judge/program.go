@@ -1,0 +1,179 @@
+package judge
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+
+	"client-go-lessons/internal/exercise"
+)
+
+const (
+	keep  = 500 // lines of a program's output that are kept; the others are counted
+	shown = 8   // of them that a learner sees
+)
+
+// program is the learner's program as it runs.
+type program struct {
+	cmd    *exec.Cmd
+	stdin  io.Closer     // held open: the program ends when the judge is gone
+	exited chan struct{} // closed when it has ended and all it printed was read
+
+	mu    sync.Mutex
+	out   []string // of the standard output
+	err   []string // of the standard error
+	both  []string // the first few lines of either
+	count int      // lines of both
+}
+
+// start runs the program at path, with the cluster of kubeconfig and the namespace.
+func start(path, dir, kubeconfig, namespace string, env []string) (*program, error) {
+	p := &program{cmd: exec.Command(path), exited: make(chan struct{})}
+	p.cmd.Dir = dir
+	p.cmd.Env = append(append(os.Environ(), env...),
+		"KUBECONFIG="+kubeconfig, exercise.NamespaceEnv+"="+namespace)
+	// In a group of its own, or a Ctrl-C would end it before the judge knows why.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var err error
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	stderr, err := p.cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the program: %w", err)
+	}
+	var read sync.WaitGroup
+	read.Go(func() { p.read(stdout, &p.out) })
+	read.Go(func() { p.read(stderr, &p.err) })
+	go func() {
+		read.Wait()
+		_ = p.cmd.Wait() // how it ended is in the ProcessState
+		close(p.exited)
+	}()
+	return p, nil
+}
+
+// detectorOn is what client-go says for each informer when the judge has turned its mutation
+// detector on, and what that says before it panics.
+var detectorOn = regexp.MustCompile(`^W\d{4} .*Mutation detector is enabled`)
+
+func (p *program) read(r io.Reader, lines *[]string) {
+	in := bufio.NewReaderSize(r, 64<<10)
+	for {
+		raw, err := in.ReadString('\n')
+		if line := strings.TrimRight(raw, "\r\n"); line != "" && !detectorOn.MatchString(line) {
+			p.mu.Lock()
+			p.count++
+			if len(*lines) < keep {
+				*lines = append(*lines, line)
+			}
+			if len(p.both) < shown {
+				p.both = append(p.both, line)
+			}
+			p.mu.Unlock()
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// kill ends the program, if it has not ended.
+func (p *program) kill() {
+	if p == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	_ = p.stdin.Close()
+	<-p.exited
+}
+
+func (p *program) ended() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// lines returns the lines of the standard output so far that begin with prefix, without it.
+func (p *program) lines(prefix string) (found []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, line := range p.out {
+		if rest, ok := strings.CutPrefix(line, prefix); ok {
+			found = append(found, strings.TrimSpace(rest))
+		}
+	}
+	return found
+}
+
+// total is how many lines the program has printed.
+func (p *program) total() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
+}
+
+func (p *program) printed() (lines []string, more int) {
+	if p == nil {
+		return nil, 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.both...), p.count - len(p.both)
+}
+
+var (
+	panicLine  = regexp.MustCompile(`^(?:panic|fatal error): (.*?)(?: \[recovered.*)?$`)
+	sourceLine = regexp.MustCompile(`^\t(\S*?exercises/\S+|\S*?internal/judge/testdata/\S+\.go:\d+)`)
+)
+
+// end says how a program ended that should not have.
+func (p *program) end() (how string, panicked bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, line := range p.err {
+		m := panicLine.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		how = "it panicked: " + m[1]
+		for _, line := range p.err[i:] {
+			if at := sourceLine.FindStringSubmatch(line); at != nil {
+				return how + ", at " + shortPlace(at[1]), true
+			}
+		}
+		return how, true
+	}
+	code := p.cmd.ProcessState.ExitCode()
+	switch {
+	case code < 0:
+		return "it was ended by a signal: " + p.cmd.ProcessState.String(), false
+	case code == 0 && p.count == 0:
+		return "it ended, and printed nothing", false
+	case code == 0:
+		return "it ended, as if its work were done", false
+	case len(p.err) > 0:
+		return fmt.Sprintf("it ended with exit code %d: %s", code, strings.TrimPrefix(p.err[len(p.err)-1], "Error: ")), false
+	}
+	return fmt.Sprintf("it ended with exit code %d and no word", code), false
+}
+
+// shortPlace is main.go:45 out of a whole path.
+func shortPlace(place string) string { return filepath.Base(place) }
