@@ -231,6 +231,8 @@ func parse(t *testing.T, pattern string) map[string]*ast.File {
 	return files
 }
 
+// FuzzParseLedger: each line that looks like a row becomes one, in the order of the page and with
+// its cells trimmed, or the whole is refused.
 func FuzzParseLedger(f *testing.F) {
 	text, err := os.ReadFile("claims.md")
 	if err != nil {
@@ -239,14 +241,30 @@ func FuzzParseLedger(f *testing.F) {
 	f.Add(string(text))
 	f.Add("| N1 | a | holds | b | 01 · “c” | TestD · “e” |")
 	f.Add("| N1 | | |")
+	f.Add("| N1 | a | holds | b | 01 · “c” | TestD · “e”, TestF · “g” |\r\n| N2 |  | | ")
+	f.Add("| N1 | a \\| b | holds | c | “” · “ | · “” ||")
+	f.Add("| N1 | | | | | |\n|| N2 | | | | | |\n | N3")
 	f.Fuzz(func(t *testing.T, text string) {
 		rows, err := parseLedger(text)
 		if err != nil && rows != nil {
 			t.Error("rows and an error")
 		}
+		if n := strings.Count("\n"+text, "\n| N"); err == nil && n != len(rows) {
+			t.Errorf("%d rows of %d lines: %q", len(rows), n, text)
+		}
 		for _, r := range rows {
 			if !strings.HasPrefix(r.Claim, "N") {
 				t.Errorf("a row of no claim: %+v", r)
+			}
+			for _, cell := range []string{r.Claim, r.Says, r.Verdict, r.Today} {
+				if cell != strings.TrimSpace(cell) {
+					t.Errorf("a cell is not trimmed: %q", cell)
+				}
+			}
+			for _, p := range append(append([]place{}, r.Shown...), r.Guards...) {
+				if p.In == "" || p.Name == "" {
+					t.Errorf("a place without a name: %+v", r)
+				}
 			}
 		}
 	})

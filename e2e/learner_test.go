@@ -93,6 +93,9 @@ func TestWhatTheLearnerIsTold(t *testing.T) {
 						t.Errorf("%s: the error does not say %q:\n%s", name, want, stderr)
 					}
 				}
+				if strings.Contains(stdout+stderr, token) {
+					t.Errorf("%s shows the token", name)
+				}
 				if strings.Contains(stderr, "goroutine ") {
 					t.Errorf("%s: a stack trace:\n%s", name, stderr)
 				}
