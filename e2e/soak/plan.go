@@ -49,11 +49,12 @@ func New(seed uint64, run int, lessons []string) Plan {
 	// A third of the runs meet nothing but mild faults, and so must succeed.
 	mildOnly := rng.IntN(3) == 0
 	p.HTTP1 = rng.IntN(12) == 0
-	for range rng.IntN(4) {
-		f, ok := draw(rng, p.Lesson, mildOnly)
-		if !ok {
-			continue
-		}
+	many := 1 + rng.IntN(4)
+	if rng.IntN(12) == 0 {
+		many = 0 // that all is well is also tested
+	}
+	for range many {
+		f := draw(rng, p.Lesson, mildOnly)
 		p.Faults = append(p.Faults, f)
 		if endless[f.Kind] {
 			p.Timeout = 30 * time.Second // the default would do; but the soak has more to do
@@ -72,17 +73,17 @@ func New(seed uint64, run int, lessons []string) Plan {
 	return p
 }
 
-// draw chooses a kind of fault, then requests that it can happen to.
-func draw(rng *rand.Rand, lesson string, mildOnly bool) (Fault, bool) {
-	k := kinds[rng.IntN(len(kinds))]
+// draw chooses a kind of fault, and requests that it can happen to.
+func draw(rng *rand.Rand, lesson string, mildOnly bool) Fault {
+	var k kind
 	var able []target
-	for _, t := range targetsOf(lesson) {
-		if (k.can == nil || k.can(t)) && (!mildOnly || k.mild != nil && k.mild(lesson, t)) {
-			able = append(able, t)
+	for len(able) == 0 { // there are faults for every lesson, and mild ones
+		k = kinds[rng.IntN(len(kinds))]
+		for _, t := range targetsOf(lesson) {
+			if (k.can == nil || k.can(t)) && (!mildOnly || k.mild != nil && k.mild(lesson, t)) {
+				able = append(able, t)
+			}
 		}
-	}
-	if len(able) == 0 {
-		return Fault{}, false
 	}
 	t := able[rng.IntN(len(able))]
 	f := Fault{Kind: k.name, Verb: t.verb, Resource: t.resource, From: 1 + rng.IntN(t.count)}
@@ -91,7 +92,7 @@ func draw(rng *rand.Rand, lesson string, mildOnly bool) (Fault, bool) {
 		k.draw(rng, lesson, &f)
 	}
 	f.Mild = k.mild != nil && k.mild(lesson, t)
-	return f, true
+	return f
 }
 
 // Mild tells whether the lesson must come to its end as if nothing had happened.
