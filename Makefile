@@ -42,7 +42,7 @@ bin/cluster:
 	@cd cluster && CGO_ENABLED=0 go build -trimpath -o ../bin/cluster .
 
 ##@ Check
-.PHONY: test e2e soak record docs lint vuln
+.PHONY: test e2e soak soak-docs record docs lint vuln
 test: ## Test packages, pages and the cluster tool
 	@go test -race $$(go list ./... | grep -v '/e2e$$')
 	cd cluster && go test -race ./...
@@ -63,6 +63,9 @@ soak: ## Run lessons under random faults (TIME=30m PARALLEL=4 SEED= RUN= SOAK_RU
 	@cd e2e && E2E_CLUSTER=$${E2E_CLUSTER:-local} SOAK_TIME=$(TIME) SOAK_PARALLEL=$(PARALLEL) \
 		SOAK_SEED=$(SEED) SOAK_RUN=$(RUN) SOAK_RUNS=$(SOAK_RUNS) \
 		go test -count=1 -timeout 0 -v -run '^TestSoak$$'
+
+soak-docs: ## Put the figures of the last make soak into docs/
+	go test ./docs -count=1 -run '^TestSoakFigures$$' -soak
 
 record: ## Record the lessons' output anew, lessons/*/output.txt, and mend docs/ by it
 	go test ./e2e -count=1 -timeout 40m -run 'TestDirect|TestWatch|TestInformer|TestFallback' -args -update
