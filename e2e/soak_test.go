@@ -262,10 +262,12 @@ func (s *soaking) lesson(p soak.Plan, proxy *observer.Observer, dir string) (
 // namespace checks what became of a run's namespace, against what its lesson said of it.
 func (s *soaking) namespace(p soak.Plan, o soak.Outcome, r soak.Result, record observer.Record) (wrong []string) {
 	own, left, deleted := r.Namespaces()
-	for _, q := range record.Requests { // where the lesson did not come to speak of it
+	fooled := false // a fault told the lesson that the namespace is gone
+	for _, q := range record.Requests {
 		if own == "" && strings.HasPrefix(q.Namespace, "lesson-") {
-			own = q.Namespace
+			own = q.Namespace // the lesson did not come to speak of it
 		}
+		fooled = fooled || q.Verb == "delete" && q.Resource == "namespaces" && q.Status == 404 && q.Injected != ""
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -275,6 +277,10 @@ func (s *soaking) namespace(p soak.Plan, o soak.Outcome, r soak.Result, record o
 	}
 	if left != "" {
 		s.excused[left] = true
+	}
+	if fooled {
+		s.excused[own] = true
+		return nil
 	}
 	for _, other := range []string{left, deleted} {
 		if other != "" && own != "" && other != own {
