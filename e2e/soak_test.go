@@ -51,7 +51,7 @@ func TestSoak(t *testing.T) {
 	}
 	done := make(chan struct{})
 	go func() { workers.Wait(); close(done) }()
-	progress := time.NewTicker(30 * time.Second)
+	progress, half := time.NewTicker(30*time.Second), time.After(s.time/2)
 	defer progress.Stop()
 	for running := true; running; {
 		select {
@@ -59,6 +59,8 @@ func TestSoak(t *testing.T) {
 			running = false
 		case <-progress.C:
 			s.tell(time.Since(began))
+		case <-half:
+			s.report.ServerMB[1] = s.serverMB()
 		}
 	}
 	s.report.Took = time.Since(began)
@@ -362,7 +364,7 @@ func (s *soaking) after() {
 	}
 	runtime.GC()
 	s.report.TestRoutines[1] = runtime.NumGoroutine()
-	s.report.ServerMB[1] = s.serverMB()
+	s.report.ServerMB[2] = s.serverMB()
 
 	raw, err := json.MarshalIndent(s.report, "", "  ")
 	err = errors.Join(err, os.WriteFile("../bin/soak-summary.json", append(raw, '\n'), 0o644),

@@ -28,7 +28,7 @@ type Report struct {
 	LeakedNamespaces []string // left without a word
 	LeakedRoutines   int      // runs whose lesson left goroutines
 	TestRoutines     [2]int   // goroutines of the soak itself, in the beginning and in the end
-	ServerMB         [2]int   // resident memory of the API server's process, likewise
+	ServerMB         [3]int   // resident memory of the API server's process: likewise, and at half-time between
 }
 
 // Failure is a run that went wrong.
@@ -110,7 +110,8 @@ func (r *Report) Markdown() string {
 	fmt.Fprintf(&b, "| namespaces whose deletion a fault refused, named with the command that removes them | %d |\n", r.SaidLeft)
 	fmt.Fprintf(&b, "| namespaces of lessons that were killed | %d of %d |\n", r.KilledLeft, r.Total(Killed))
 	fmt.Fprintf(&b, "| lessons that left goroutines | %d |\n", r.LeakedRoutines)
-	fmt.Fprintf(&b, "| memory of the control plane, begin and end | %d MB, %d MB |\n\n", r.ServerMB[0], r.ServerMB[1])
+	fmt.Fprintf(&b, "| memory of the control plane: begin, half-time, end | %d MB, %d MB, %d MB |\n\n",
+		r.ServerMB[0], r.ServerMB[1], r.ServerMB[2])
 
 	b.WriteString("| fault | requests hit |\n|---|--:|\n")
 	byCount := func(x, y string) int { return cmp.Or(r.Faults[y]-r.Faults[x], strings.Compare(x, y)) }
