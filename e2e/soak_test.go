@@ -177,7 +177,7 @@ func (s *soaking) run(p soak.Plan) {
 		s.t.Error(err)
 		return
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	start := proxy.Mark()
 	result, hits, err := s.lesson(p, proxy, dir)
