@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PROVIDER ?= auto
+CLUSTER ?= .cluster
 ARGS ?=
 LESSONS := $(sort $(notdir $(wildcard lessons/*)))
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
@@ -13,7 +14,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 .PHONY: lessons up down status
 lessons: up ## Run every lesson in order; starts a cluster if need be
 	@for lesson in $(LESSONS); do \
-		go run ./lessons/$$lesson -kubeconfig .cluster/kubeconfig $(ARGS); echo; \
+		go run ./lessons/$$lesson -kubeconfig $(CLUSTER)/kubeconfig $(ARGS); echo; \
 	done
 
 .PHONY: exercise exercises bin/exercise
@@ -28,18 +29,26 @@ bin/exercise:
 	@go build -o bin/exercise ./exercises/judge
 
 up: bin/cluster ## Start a cluster (PROVIDER=auto, kind or local)
-	bin/cluster up --provider $(PROVIDER)
+	bin/cluster up --provider $(PROVIDER) --dir $(CLUSTER)
 
 down: bin/cluster ## Remove the cluster
-	bin/cluster down
+	bin/cluster down --dir $(CLUSTER)
 
 status: bin/cluster ## Say how the cluster is
-	@bin/cluster status || true
+	@bin/cluster status --dir $(CLUSTER) || true
 
 .PHONY: bin/cluster
 bin/cluster:
 	@mkdir -p bin
 	@cd cluster && CGO_ENABLED=0 go build -trimpath -o ../bin/cluster .
+
+##@ Work without a network
+.PHONY: offline offline-check
+offline: ## Fetch and compile all that lessons, exercises and tests need
+	@scripts/offline
+
+offline-check: ## Run lessons, exercises and make e2e with the network cut off (Linux)
+	@scripts/offline-check
 
 ##@ Check
 .PHONY: test e2e soak soak-docs record docs lint vuln

@@ -118,11 +118,12 @@ func (e *Engine) ImageSize(ctx context.Context, image string) int64 {
 func (e *Engine) Pull(ctx context.Context, image string) error {
 	cmd := exec.CommandContext(ctx, e.Name, "pull", "-q", image)
 	if _, err := output(cmd); err != nil {
+		name, _, _ := strings.Cut(image, "@") // without the digest that pins it
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		return hint.New("check the network, name an image that is there (--image or KIND_NODE_IMAGE), or use --provider local",
-			"%s cannot pull %s: %w", e.Name, image, err)
+			"%s cannot pull %s: %w", e.Name, name, err)
 	}
 	return nil
 }
