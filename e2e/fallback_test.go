@@ -87,8 +87,10 @@ func TestFallback(t *testing.T) {
 				again := runStep(t, 1, observer.Match{Verb: "update", Resource: "configmaps"},
 					delayAnswer(5*time.Millisecond))
 				stale, _, _ := staleness(t, again.Step(t, stepWriteRead), 500)
-				if stale > 25 {
-					t.Errorf("%d of 500 stale, though the events had time to come first", stale)
+				before, _, _ := staleness(t, run.Step(t, stepWriteRead), 500)
+				if stale > max(25, before/2) { // a busy machine may be later still, now and then
+					t.Errorf("%d of 500 stale, %d without delay, though the events had time to come first",
+						stale, before)
 				}
 			})).Feature(),
 
