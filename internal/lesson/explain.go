@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
@@ -32,6 +33,8 @@ func explain(err error) string {
 		return err.Error()
 	case errors.As(err, &late):
 		next = "See how the cluster is with: make status. A slow one may need a longer -timeout."
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		next = "Somebody is deleting the lesson's namespace. Run the lesson again."
 	case apierrors.IsForbidden(err):
 		next = "The user of this kubeconfig lacks that right: ask for it, or take a cluster of your own: make up. " +
 			"(A server that has just started says so to anybody.)"
@@ -54,9 +57,10 @@ func explain(err error) string {
 		next = "See how the cluster is with: make status"
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		next = "The connection broke. See how the cluster is with: make status"
-	}
-	if next == "" {
-		return "Error: " + what
+	case apierrors.IsTooManyRequests(err), apierrors.IsServiceUnavailable(err):
+		next = "The server has too much to do. Run the lesson again in a moment."
+	default: // most of what goes wrong with a cluster passes
+		next = "Run the lesson again. If that does not help, see how the cluster is with: make status"
 	}
 	return fmt.Sprintf("Error: %s.\n%s", what, next)
 }

@@ -116,10 +116,14 @@ func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.R
 			return
 		}
 		defer r.out.busy("deleting namespace " + ns.name)()
-		r.left = ns.remove()
+		var taken bool
+		taken, r.left = ns.remove()
 		r.removed = r.left == nil && r.Namespace != ""
+		if taken && ctx.Err() == nil { // what the steps said of an empty namespace may be wrong
+			err = takenAway(ns.name, err)
+		}
 	}()
-	if err := ns.make(ctx); err != nil {
+	if err := r.prepare(ctx, ns, opts); err != nil {
 		return err
 	}
 	ready()
@@ -137,6 +141,20 @@ func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.R
 	return nil
 }
 
+// prepare makes the namespace. Its time is limited even where that of the steps is not.
+func (r *Run) prepare(ctx context.Context, ns *scratch, opts options) (err error) {
+	limit := preparation
+	if opts.timeout > 0 {
+		limit = min(limit, opts.timeout)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err = ns.make(ctx); err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &timeoutError{at: preparing, after: limit, err: err}
+	}
+	return err
+}
+
 // steps runs the steps that were asked for, within the overall time limit.
 func (r *Run) steps(ctx context.Context, l Lesson, opts options, stdin *bufio.Reader) (err error) {
 	if l.Close != nil {
@@ -147,7 +165,7 @@ func (r *Run) steps(ctx context.Context, l Lesson, opts options, stdin *bufio.Re
 		ctx, cancel = context.WithTimeout(ctx, opts.timeout)
 	}
 	defer cancel()
-	at := "while it prepared"
+	at := preparing
 	defer func() {
 		if err != nil && (errors.Is(ctx.Err(), context.DeadlineExceeded) || foresees(err)) {
 			err = &timeoutError{at: at, after: opts.timeout, err: err}
@@ -217,11 +235,23 @@ func (r *Run) pause(ctx context.Context, stdin *bufio.Reader) error {
 	}
 }
 
+// takenAway says that the namespace was deleted, and what came of it, if anything did.
+func takenAway(namespace string, err error) error {
+	what := fmt.Sprintf("namespace %s was deleted while the lesson ran", namespace)
+	if err != nil {
+		what += fmt.Sprintf(" (%v)", err)
+	}
+	return &advice{what, "Somebody else did that. Run the lesson again."}
+}
+
 // foresees tells whether client-go's rate limiter gave up, because the wait would have been longer
 // than what was left until the deadline. It has no error value to compare with.
 func foresees(err error) bool {
 	return strings.Contains(err.Error(), "would exceed context deadline")
 }
+
+// preparing is where a lesson is before its first step.
+const preparing = "while it prepared"
 
 type timeoutError struct {
 	at    string

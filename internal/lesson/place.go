@@ -50,8 +50,11 @@ func Scratch(ctx context.Context, cfg *rest.Config, kind, name string, cms []*co
 	}
 	remove = func() error {
 		defer s.hangUp()
-		return s.remove()
+		_, err := s.remove()
+		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, preparation)
+	defer cancel()
 	err = s.make(ctx)
 	return s.name, remove, err
 }

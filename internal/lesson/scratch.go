@@ -3,6 +3,7 @@ package lesson
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,8 +29,12 @@ const (
 	leftover = time.Hour
 	// cleanup is how long deleting the namespace may take once the run is over.
 	cleanup = 10 * time.Second
-	// preparation is how long making what the lesson starts with may take.
-	preparation = time.Minute
+	// again is how long to wait before it is tried again.
+	again = 500 * time.Millisecond
+	// preparation is how long all that comes before the first step may take, and tidying how much
+	// of it may go to what is not needed for the lesson.
+	preparation = 30 * time.Second
+	tidying     = 3 * time.Second
 	// rootCA is the ConfigMap that kube-controller-manager puts into each namespace.
 	rootCA = "kube-root-ca.crt"
 )
@@ -39,6 +44,7 @@ type scratch struct {
 	lesson Lesson
 	prefix string // of the name; that of a lesson if it is ""
 	name   string
+	made   bool // its making was answered
 	blind  bool // the user may not list namespaces, so what killed runs left is not found
 
 	http      *http.Client
@@ -77,34 +83,33 @@ func (s *scratch) version(ctx context.Context) (string, error) {
 
 // make creates the namespace and what the lesson wants in it.
 func (s *scratch) make(ctx context.Context) error {
-	s.name = cmp.Or(s.prefix, "lesson-"+number(s.lesson)) + "-" + rand.String(5)
+	name := cmp.Or(s.prefix, "lesson-"+number(s.lesson)) + "-" + rand.String(5)
+	s.name = name
 	// A Ctrl-C does not cut this request short: it would leave open whether the namespace was made.
 	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 	defer cancel()
 	made, err := s.clientset.CoreV1().Namespaces().Create(whole, &corev1.Namespace{
-		ObjectMeta: metav1.ObjectMeta{Name: s.name, Labels: map[string]string{label: s.lesson.Name}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{label: s.lesson.Name}},
 	}, metav1.CreateOptions{})
 	if err != nil {
-		err = fmt.Errorf("create namespace %s: %w", s.name, err)
 		if refused(err) {
 			s.name = "" // there is nothing to delete
 		}
-		return err
+		return fmt.Errorf("create namespace %s: %w", name, err)
 	}
-	ctx, cancel = context.WithTimeout(ctx, preparation)
-	defer cancel()
+	s.made = true
 	s.sweep(ctx, made.CreationTimestamp.Time)
 	for _, cm := range s.lesson.ConfigMaps {
-		_, err := s.clientset.CoreV1().ConfigMaps(s.name).Create(ctx, cm, metav1.CreateOptions{})
+		_, err := s.clientset.CoreV1().ConfigMaps(name).Create(ctx, cm, metav1.CreateOptions{})
 		if err != nil {
 			return fmt.Errorf("create ConfigMap %s: %w", cm.Name, err)
 		}
 	}
 	// A cluster puts a ConfigMap of its own into each namespace, a moment later. Waiting for it
 	// keeps the lesson's lists the same in every run; a cluster that does not is fine, too.
-	_ = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, 3*time.Second, true,
+	_ = wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, tidying, true,
 		func(ctx context.Context) (bool, error) {
-			_, err := s.clientset.CoreV1().ConfigMaps(s.name).Get(ctx, rootCA, metav1.GetOptions{})
+			_, err := s.clientset.CoreV1().ConfigMaps(name).Get(ctx, rootCA, metav1.GetOptions{})
 			return !apierrors.IsNotFound(err), nil
 		})
 	return ctx.Err()
@@ -124,7 +129,7 @@ func refused(err error) bool {
 // sweep removes what killed runs left behind. Ages are taken by the server's clock alone: now is
 // when it made our namespace.
 func (s *scratch) sweep(ctx context.Context, now time.Time) {
-	ctx, cancel := context.WithTimeout(ctx, cleanup) // the lesson goes on without
+	ctx, cancel := context.WithTimeout(ctx, tidying) // the lesson goes on without
 	defer cancel()
 	list, err := s.clientset.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: label})
 	if err != nil {
@@ -140,17 +145,49 @@ func (s *scratch) sweep(ctx context.Context, now time.Time) {
 	}
 }
 
-// remove deletes the namespace, with a deadline of its own: the run's context may be over.
-func (s *scratch) remove() error {
+// remove deletes the namespace, with a deadline of its own: the run's context may be over. A server
+// that cannot do it now is asked again until then. It tells whether somebody else was faster.
+func (s *scratch) remove() (taken bool, err error) {
 	if s.name == "" {
-		return nil
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), cleanup)
 	defer cancel()
-	err := s.clientset.CoreV1().Namespaces().Delete(ctx, s.name, metav1.DeleteOptions{})
-	if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil
+	taken = s.made && s.ending(ctx)
+	for {
+		e := s.clientset.CoreV1().Namespaces().Delete(ctx, s.name, metav1.DeleteOptions{})
+		if e == nil || apierrors.IsNotFound(e) || apierrors.IsConflict(e) {
+			return taken, nil
+		}
+		if err == nil || ctx.Err() == nil { // what the server says tells more than "too late"
+			err = e
+		}
+		if mayPass(e) {
+			select {
+			case <-time.After(again):
+				continue
+			case <-ctx.Done():
+			}
+		}
+		return false, &advice{fmt.Sprintf("namespace %s is left behind: %v", s.name, err),
+			"Remove it with: kubectl delete namespace " + s.name}
 	}
-	return &advice{fmt.Sprintf("namespace %s is left behind: %v", s.name, err),
-		"Remove it with: kubectl delete namespace " + s.name}
+}
+
+// ending tells whether the namespace is gone or on its way. Who may not look finds out nothing.
+func (s *scratch) ending(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, tidying)
+	defer cancel()
+	ns, err := s.clientset.CoreV1().Namespaces().Get(ctx, s.name, metav1.GetOptions{})
+	return apierrors.IsNotFound(err) || err == nil && ns.DeletionTimestamp != nil
+}
+
+// mayPass tells whether asking again can help: the server was unwell, or not reached at all.
+func mayPass(err error) bool {
+	var status apierrors.APIStatus
+	var authority x509.UnknownAuthorityError
+	if errors.As(err, &status) {
+		return status.Status().Code >= http.StatusInternalServerError || apierrors.IsTooManyRequests(err)
+	}
+	return !errors.As(err, &authority)
 }
