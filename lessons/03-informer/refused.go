@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -13,8 +15,9 @@ import (
 // grace is how long a cache that has synced may be refused news.
 const grace = 5 * time.Second
 
-// giveUp ends the waiting when the server says that this user may not list or watch. The informer
-// itself would try again for ever, and whoever waits for its sync would hang and not know why.
+// giveUp ends the waiting where trying again cannot help: the server says that this user may not
+// list or watch, or it shows a certificate that the kubeconfig does not trust. The informer itself
+// would try again for ever, and whoever waits for its sync would hang and not know why.
 //
 // After the sync it is not so simple. A server that has just started answers 403 to anybody, until
 // it has read its roles: an informer that gives up then dies of a restart that it would survive.
@@ -23,6 +26,9 @@ const grace = 5 * time.Second
 func giveUp(cancel context.CancelCauseFunc) cache.WatchErrorHandlerWithContext {
 	var first, latest time.Time // refusal of those that came close together
 	return func(_ context.Context, reflector *cache.Reflector, err error) {
+		if stranger := (x509.UnknownAuthorityError{}); errors.As(err, &stranger) {
+			cancel(err)
+		}
 		if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
 			return
 		}

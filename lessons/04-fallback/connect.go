@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 
@@ -89,6 +91,9 @@ func giveUp(cancel context.CancelCauseFunc) cache.WatchErrorHandlerWithContext {
 	const grace = 5 * time.Second
 	var first, latest time.Time // refusal of those that came close together
 	return func(_ context.Context, reflector *cache.Reflector, err error) {
+		if stranger := (x509.UnknownAuthorityError{}); errors.As(err, &stranger) {
+			cancel(err)
+		}
 		if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
 			return
 		}
