@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,6 +54,7 @@ type runOptions struct {
 	proxy  *observer.Observer
 	// started is given the lesson's process.
 	started func(*os.Process)
+	stderr  io.Writer // if set, what goes to stderr goes there instead of into Output
 }
 
 // runLesson runs a lesson through the observer to its end. It fails the test when the lesson fails.
@@ -99,6 +101,9 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	}
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = in, in
+	if o.stderr != nil {
+		cmd.Stderr = o.stderr
+	}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return run, err

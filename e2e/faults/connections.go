@@ -1,0 +1,98 @@
+package faults
+
+import (
+	"time"
+
+	"client-go-lessons/e2e/observer"
+)
+
+const nobodyKnows = "certificate signed by unknown authority"
+
+var connections = []Row{
+	{
+		Name:   "the connection is reset in the middle of a List",
+		Faults: []Injection{on(first(list), observer.ResetAfterBytes(100))},
+		Cases: [4][]Case{
+			{fails(1, "step 1: list ConfigMaps")},
+			{fails(1, "step 1: list ConfigMaps")},
+			{survives(7)},
+			{fails(5, "list ConfigMaps")},
+		},
+	},
+	{
+		Name:   "the body of a List is truncated",
+		Faults: []Injection{on(first(list), observer.Truncate(100))},
+		Cases: [4][]Case{
+			{fails(1, "step 1: list ConfigMaps")},
+			{fails(1, "step 1: list ConfigMaps")},
+			{survives(7)},
+			{fails(5, "list ConfigMaps")},
+		},
+	},
+	{
+		Name: "the connection is reset instead of an answer, once",
+		Cases: [4][]Case{
+			{survives(1).under(on(first(list), observer.ResetAtOnce()))},
+			{survives(1).under(on(first(list), observer.ResetAtOnce()))},
+			{survives(1).under(on(first(watch), observer.ResetAtOnce())), fails(4, "update ConfigMap app").under(on(first(update), observer.ResetAtOnce()))},
+			{survives(5).under(on(first(get), observer.ResetAtOnce())), fails(4, "update ConfigMap app").under(on(first(update), observer.ResetAtOnce()))},
+		},
+	},
+	{
+		Name: "another certificate, of the same authority",
+		Cases: [4][]Case{
+			{survives(3).when(NewCertificate, 2).saying("Something closed the connection")},
+			{survives(2).when(NewCertificate, 2)},
+			{survives(2).when(NewCertificate, 2)},
+			{survives(5).when(NewCertificate, 1)},
+		},
+	},
+	{
+		Name:  "another certificate, of an authority nobody knows",
+		Cases: leaving(inTheMiddle(NewAuthority, nobodyKnows)),
+	},
+	{
+		Name:  "no HTTP/2, only HTTP/1.1",
+		HTTP1: true,
+		Cases: [4][]Case{
+			{survives(3)}, {survives(3)}, {survives(4)}, {survives(5)},
+		},
+	},
+}
+
+// leaving says of all cases that they leave the namespace behind.
+func leaving(cases [4][]Case) [4][]Case {
+	for _, some := range cases {
+		for i := range some {
+			some[i] = some[i].leaving()
+		}
+	}
+	return cases
+}
+
+var slowness = []Row{
+	{
+		Name: "an answer that never comes",
+		Cases: [4][]Case{
+			{fails(1, "it hung in step 1").under(on(list, observer.NeverAnswer())).within(window)},
+			{fails(2, "it hung in step 2").under(on(update, observer.NeverAnswer())).within(window), fails(7, "it hung in step 7").under(on(watch, observer.NeverAnswer())).within(window)},
+			{fails(1, "it hung in step 1").under(on(watch, observer.NeverAnswer())).within(window), fails(7, "it hung in step 7").under(on(list, observer.NeverAnswer())).within(window)},
+			{fails(1, "it hung while it prepared").under(on(watch, observer.NeverAnswer())).within(window), fails(5, "it hung in step 5").under(on(list, observer.NeverAnswer())).within(window)},
+		},
+	},
+	inAll("no answer to the making of a ConfigMap, before the first step", func(step int) Case {
+		return fails(step, "it hung while it prepared").within(window)
+	}, on(first(create), observer.NeverAnswer())),
+	inAll("no answer to the list of namespaces left behind", survives, on(listNamespaces, observer.NeverAnswer())),
+	{
+		Name:   "each request takes 1 s longer",
+		Slow:   true,
+		Faults: []Injection{on(anything, observer.Delay(time.Second))},
+		Cases: [4][]Case{
+			{fails(0, "it hung in step 3").within(10 * time.Second), survives(2)},
+			{survives(0)},
+			{fails(0, "it hung in step 3").within(20 * time.Second), survives(2)},
+			{fails(0, "it hung in step 1").within(10 * time.Second), survives(6)},
+		},
+	},
+}
