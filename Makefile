@@ -51,7 +51,7 @@ offline-check: ## Run lessons, exercises and make e2e with the network cut off (
 	@scripts/offline-check
 
 ##@ Check
-.PHONY: test e2e soak soak-docs record docs lint vuln
+.PHONY: test e2e e2e-faults soak soak-docs record docs lint vuln
 test: ## Test packages, pages and the cluster tool
 	@go test -race $$(go list ./... | grep -v '/e2e$$')
 	cd cluster && go test -race ./...
@@ -61,6 +61,10 @@ e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, loc
 	@cd e2e && E2E_SUMMARY=../bin/e2e-summary go test -count=1 -timeout 40m $(ARGS) || \
 		{ cat ../bin/e2e-summary 2>/dev/null; exit 1; }
 	@cat bin/e2e-summary
+
+e2e-faults: ## Run the faults that take their time (make e2e runs the others)
+	@$(MAKE) --no-print-directory e2e FAULTS=slow \
+		ARGS="-run 'TestFaults|TestRestart|TestRights|TestAbuse' $(ARGS)"
 
 TIME ?= 30m
 PARALLEL ?= 4
@@ -80,8 +84,8 @@ record: ## Record the lessons' output anew, lessons/*/output.txt, and mend docs/
 	go test ./e2e -count=1 -timeout 40m -run 'TestDirect|TestWatch|TestInformer|TestFallback' -args -update
 	$(MAKE) docs
 
-docs: ## Rewrite the code and output in docs/ from their sources
-	go test ./docs -count=1 -run '^TestBlocks$$' -update
+docs: ## Rewrite the code, output and faults in docs/ from their sources
+	go test ./docs -count=1 -run '^(TestBlocks|TestFaultTable)$$' -update
 
 lint: ## Vet and lint both modules
 	gofmt -l . | tee /dev/stderr | (! grep -q .)

@@ -1,10 +1,6 @@
 package faults
 
-import (
-	"time"
-
-	"client-go-lessons/e2e/observer"
-)
+import "client-go-lessons/e2e/observer"
 
 const nobodyKnows = "certificate signed by unknown authority"
 
@@ -13,8 +9,8 @@ var connections = []Row{
 		Name:   "the connection is reset in the middle of a List",
 		Faults: []Injection{on(first(list), observer.ResetAfterBytes(100))},
 		Cases: [4][]Case{
-			{fails(1, "step 1: list ConfigMaps")},
-			{fails(1, "step 1: list ConfigMaps")},
+			{fails(1, "list ConfigMaps")},
+			{fails(1, "list ConfigMaps")},
 			{survives(7)},
 			{fails(5, "list ConfigMaps")},
 		},
@@ -23,8 +19,8 @@ var connections = []Row{
 		Name:   "the body of a List is truncated",
 		Faults: []Injection{on(first(list), observer.Truncate(100))},
 		Cases: [4][]Case{
-			{fails(1, "step 1: list ConfigMaps")},
-			{fails(1, "step 1: list ConfigMaps")},
+			{fails(1, "list ConfigMaps")},
+			{fails(1, "list ConfigMaps")},
 			{survives(7)},
 			{fails(5, "list ConfigMaps")},
 		},
@@ -84,15 +80,4 @@ var slowness = []Row{
 		return fails(step, "it hung while it prepared").within(window)
 	}, on(first(create), observer.NeverAnswer())),
 	inAll("no answer to the list of namespaces left behind", survives, on(listNamespaces, observer.NeverAnswer())),
-	{
-		Name:   "each request takes 1 s longer",
-		Slow:   true,
-		Faults: []Injection{on(anything, observer.Delay(time.Second))},
-		Cases: [4][]Case{
-			{fails(0, "it hung in step 3").within(10 * time.Second), survives(2)},
-			{survives(0)},
-			{fails(0, "it hung in step 3").within(20 * time.Second), survives(2)},
-			{fails(0, "it hung in step 1").within(10 * time.Second), survives(6)},
-		},
-	},
 }

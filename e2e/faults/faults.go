@@ -103,11 +103,7 @@ func Markdown() string {
 		for _, row := range section.Rows {
 			fmt.Fprintf(&b, "| %s |", row.Name)
 			for _, cases := range row.Cases {
-				var cells []string
-				for _, c := range cases {
-					cells = append(cells, c.cell())
-				}
-				fmt.Fprintf(&b, " %s |", strings.Join(cells, "<br>"))
+				fmt.Fprintf(&b, " %s |", cell(cases))
 			}
 			b.WriteString("\n")
 		}
@@ -116,16 +112,33 @@ func Markdown() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func (c Case) cell() string {
-	what := ""
-	if c.Step > 0 {
-		what = fmt.Sprintf("step %d ", c.Step)
+// cell says what comes of the cases of one lesson. Steps that end alike share a line.
+func cell(cases []Case) string {
+	var lines []string
+	for len(cases) > 0 {
+		first, n := cases[0], 1
+		steps := fmt.Sprint(first.Step)
+		for n < len(cases) && first.Step > 0 && cases[n].Outcome == first.Outcome && cases[n].Says == first.Says {
+			steps += ", " + fmt.Sprint(cases[n].Step)
+			n++
+		}
+		cases = cases[n:]
+
+		survives, fails := "survives", "fails clearly"
+		switch {
+		case n > 1:
+			survives, fails = "steps "+steps+" survive", "steps "+steps+" fail clearly"
+		case first.Step > 0:
+			survives, fails = "step "+steps+" survives", "step "+steps+" fails clearly"
+		}
+		switch first.Outcome {
+		case Survives:
+			lines = append(lines, survives)
+		case Fails:
+			lines = append(lines, fails+": `"+first.Says+"`")
+		case NotApplicable:
+			lines = append(lines, "not applicable: "+first.Says)
+		}
 	}
-	switch c.Outcome {
-	case Survives:
-		return what + "survives"
-	case Fails:
-		return what + "fails clearly: `" + c.Says + "`"
-	}
-	return "not applicable: " + c.Says
+	return strings.Join(lines, "<br>")
 }

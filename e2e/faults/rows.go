@@ -19,6 +19,7 @@ var Sections = []Section{
 	{"Rights and the namespace", rights},
 	{"Connections", connections},
 	{"Time", slowness},
+	{"Whole lessons, and what takes its time", wholeLessons},
 }
 
 // on makes an injection.

@@ -8,7 +8,7 @@ var watches = []Row{
 		Faults: []Injection{on(first(watch), observer.CutAfterEvents(1))},
 		Cases: [4][]Case{
 			na(noWatch),
-			{fails(2, "step 2: watch ConfigMaps"), survives(7)},
+			{fails(2, "watch ConfigMaps"), survives(7)},
 			{survives(2)},
 			{survives(5)},
 		},
@@ -28,7 +28,7 @@ var watches = []Row{
 		Faults: []Injection{on(first(watch), observer.ResetAfterEvents(1))},
 		Cases: [4][]Case{
 			na(noWatch),
-			{fails(2, "step 2: "), survives(7)},
+			{fails(2, "step 2"), survives(7)},
 			{survives(2)},
 			{survives(5)},
 		},
@@ -38,7 +38,7 @@ var watches = []Row{
 		Faults: []Injection{on(watch, observer.CutAfterEvents(0))},
 		Cases: [4][]Case{
 			na(noWatch),
-			{fails(2, "step 2: watch ConfigMaps"), fails(7, "it hung in step 7").within(window)},
+			{fails(2, "watch ConfigMaps"), fails(7, "it hung in step 7").within(window)},
 			{survives(1)},
 			{fails(1, "it hung in step 1").within(window)},
 		},
@@ -61,6 +61,16 @@ var watches = []Row{
 			{fails(2, "too old resource version"), survives(7)},
 			{survives(2)},
 			{survives(5)},
+		},
+	},
+	{
+		Name:   "410 is the answer to every watch",
+		Faults: []Injection{on(watch, observer.Expired())},
+		Cases: [4][]Case{
+			na(noWatch),
+			{fails(2, "too old resource version"), fails(7, "it hung in step 7").within(window)},
+			{fails(1, "it hung in step 1").within(window)},
+			{fails(5, "it hung while it prepared").within(window)},
 		},
 	},
 	{

@@ -33,7 +33,7 @@ const (
 	again = 500 * time.Millisecond
 	// preparation is how long all that comes before the first step may take, and tidying how much
 	// of it may go to what is not needed for the lesson.
-	preparation = 30 * time.Second
+	preparation = time.Minute
 	tidying     = 3 * time.Second
 	// rootCA is the ConfigMap that kube-controller-manager puts into each namespace.
 	rootCA = "kube-root-ca.crt"
