@@ -203,33 +203,40 @@ func TestInterruptLeavesNothingUnsaid(t *testing.T) {
 	}
 }
 
-// TestClosedOutput runs a lesson whose output nobody reads to the end, as with `| head -1`.
+// TestClosedOutput runs lessons whose output nobody reads to the end, as with `| head -1`. They have
+// nothing to complain of, and clean up.
 func TestClosedOutput(t *testing.T) {
-	noteFailure(t)
-	dir := t.TempDir()
-	path := filepath.Join(dir, "kubeconfig")
-	if err := lab.observer.Kubeconfig(path, "here"); err != nil {
-		t.Fatal(err)
-	}
-	mark := lab.observer.Mark()
-	cmd := exec.CommandContext(t.Context(), binary(t, "01-direct"), "-kubeconfig", path)
-	cmd.Env = cleanEnv(dir)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := out.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
-	_ = out.Close()
-	_ = cmd.Wait()
-	record := lab.observer.Since(mark)
-	made, gone := record.Verb("create", "namespaces"), record.Verb("delete", "namespaces")
-	if made.Count() != 1 || gone.Count() != 1 {
-		t.Errorf("made %d namespaces and deleted %d, want 1 and 1\n%s", made.Count(), gone.Count(), record)
+	for _, name := range lessonNames() {
+		t.Run(name, func(t *testing.T) {
+			noteFailure(t)
+			proxy, dir := ownObserver(t), t.TempDir()
+			path := filepath.Join(dir, "kubeconfig")
+			if err := proxy.Kubeconfig(path, "here"); err != nil {
+				t.Fatal(err)
+			}
+			var errs strings.Builder
+			cmd := exec.CommandContext(t.Context(), binary(t, name), "-kubeconfig", path)
+			cmd.Env, cmd.Stderr = cleanEnv(dir), &errs
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := out.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			_ = out.Close()
+			if err := cmd.Wait(); err != nil || errs.Len() > 0 {
+				t.Errorf("%v, want exit code 0 and no message: %q", err, errs.String())
+			}
+			record := proxy.Since(observer.Mark{})
+			made, gone := record.Verb("create", "namespaces"), record.Verb("delete", "namespaces")
+			if made.Count() != 1 || gone.Count() != 1 {
+				t.Errorf("made %d namespaces and deleted %d, want 1 and 1\n%s", made.Count(), gone.Count(), record)
+			}
+		})
 	}
 }
 

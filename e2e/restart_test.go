@@ -406,11 +406,11 @@ func clusterIsWhole(t *testing.T) {
 func slowTest(t *testing.T) {
 	t.Helper()
 	if !slow() {
-		t.Skip("slow: E2E_FAULTS=slow, or make e2e-faults")
+		t.Skip("slow: FAULTS=slow, or make e2e-faults")
 	}
 }
 
-func slow() bool { return os.Getenv("E2E_FAULTS") == "slow" }
+func slow() bool { return os.Getenv("FAULTS") == "slow" }
 
 func tail(text string, n int) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")

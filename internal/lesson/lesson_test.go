@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -246,6 +247,10 @@ func TestExplainSaysWhatToDo(t *testing.T) {
 		"make status":      context.DeadlineExceeded,
 		"Error: plain":     errors.New("plain"),
 		"Start it":         &advice{"nothing there", "Start it"},
+		"List again":       apierrors.NewResourceExpired("too old resource version"),
+		"clock is ahead":   x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired},
+		"likely behind": x509.CertificateInvalidError{
+			Cert: &x509.Certificate{NotBefore: time.Now().Add(time.Hour)}, Reason: x509.Expired},
 	} {
 		text := explain(fmt.Errorf("step 1: %w", err))
 		if !strings.Contains(text, strings.TrimPrefix(want, "Error: ")) || strings.Count(text, "\n") > 1 {

@@ -123,11 +123,12 @@ func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.R
 			err = takenAway(ns.name, err)
 		}
 	}()
-	if err := r.prepare(ctx, ns, opts); err != nil {
+	err = r.prepare(ctx, ns, opts)
+	ready()
+	r.Namespace = ns.name // also if it is not finished: the farewell names what is deleted
+	if err != nil {
 		return err
 	}
-	ready()
-	r.Namespace = ns.name
 	r.header(l, conn, opts)
 	if ns.blind {
 		r.out.lines("", "           (This user may not list namespaces: those of killed runs stay.)")
