@@ -56,6 +56,7 @@ func TestRestartBetweenSteps(t *testing.T) {
 
 // TestRestartWithinStep kills the API server when a lesson's step has done half of its requests.
 func TestRestartWithinStep(t *testing.T) {
+	slowTest(t)
 	noteFailure(t)
 	const (
 		lost = "sent to the dead server" // the request of that moment
