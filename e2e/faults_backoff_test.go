@@ -18,11 +18,14 @@ import (
 	"client-go-lessons/e2e/observer"
 )
 
-// TestNoBusyLoop cuts every watch as soon as it has begun, and counts how often a lesson begins
+// TestFaultsMakeNoBusyLoop cuts every watch as soon as it has begun, and counts how often a lesson begins
 // another one within a window. Plain client-go, under the same fault and within the same window,
 // sets the measure: an informer waits 0.8 s and more between attempts, a RetryWatcher one second,
 // and a lesson that asks more than twice as often has a loop of its own.
-func TestNoBusyLoop(t *testing.T) {
+func TestFaultsMakeNoBusyLoop(t *testing.T) {
+	if !slowFaults() {
+		t.Skip("make e2e-faults runs it")
+	}
 	const window = 5 * time.Second
 	for _, c := range []struct {
 		lesson string

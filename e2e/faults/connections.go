@@ -73,7 +73,7 @@ var slowness = []Row{
 			{fails(1, "it hung in step 1").under(on(list, observer.NeverAnswer())).within(window)},
 			{fails(2, "it hung in step 2").under(on(update, observer.NeverAnswer())).within(window), fails(7, "it hung in step 7").under(on(watch, observer.NeverAnswer())).within(window)},
 			{fails(1, "it hung in step 1").under(on(watch, observer.NeverAnswer())).within(window), fails(7, "it hung in step 7").under(on(list, observer.NeverAnswer())).within(window)},
-			{fails(1, "it hung while it prepared").under(on(watch, observer.NeverAnswer())).within(window), fails(5, "it hung in step 5").under(on(list, observer.NeverAnswer())).within(window)},
+			{fails(1, "it hung while it prepared").under(on(watch, observer.NeverAnswer())).within(window04), fails(5, "it hung in step 5").under(on(list, observer.NeverAnswer())).within(window04)},
 		},
 	},
 	inAll("no answer to the making of a ConfigMap, before the first step", func(step int) Case {
