@@ -93,13 +93,17 @@ func runUnderFault(t *testing.T, lesson string, row faults.Row, c faults.Case) {
 	}
 	var stderr strings.Builder
 	acted := false
-	run, err := tryLesson(t, lesson, runOptions{args: args, proxy: proxy, stderr: &stderr,
+	o := runOptions{args: args, proxy: proxy, stderr: &stderr,
 		before: func(n int) {
 			if c.Act != faults.Nothing && n == c.Prompt {
 				acted = true
 				act(t, c.Act, proxy)
 			}
-		}})
+		}}
+	if row.Slow { // many side by side
+		o.limit = 3 * limit
+	}
+	run, err := tryLesson(t, lesson, o)
 	record := proxy.Since(observer.Mark{})
 	defer func() {
 		if t.Failed() {

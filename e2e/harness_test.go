@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,8 @@ type runOptions struct {
 	proxy  *observer.Observer
 	// started is given the lesson's process.
 	started func(*os.Process)
-	stderr  io.Writer // if set, what goes to stderr goes there instead of into Output
+	stderr  io.Writer     // if set, what goes to stderr goes there instead of into Output
+	limit   time.Duration // instead of the usual one
 }
 
 // runLesson runs a lesson through the observer to its end. It fails the test when the lesson fails.
@@ -79,7 +81,7 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	}
 	run = lessonRun{Name: name}
 	path := binary(t, name) // may have to be built, which is not part of the limit
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(o.limit, limit))
 	defer cancel()
 
 	// The lesson finds the observer as a learner's lesson finds the cluster of the workspace.
