@@ -52,11 +52,15 @@ func idempotent(lesson string, t target) bool {
 func watches(t target) bool { return t.verb == "watch" }
 func answers(t target) bool { return t.verb != "watch" }
 
-// events draws after how many events of a watch something happens.
+// events draws after how many events of a watch something happens: often before the first one, as
+// many watches see few.
 func events(r *rand.Rand, lesson string, f *Fault) {
-	f.N = r.IntN(map[string]int{"02-watch": 4, "03-informer": 12}[lesson] + 1)
+	most := map[string]int{"02-watch": 3, "03-informer": 10}[lesson]
 	if lesson == "04-fallback" { // its one watch sees all that happens
-		f.N = r.IntN(700)
+		most = 700
+	}
+	if f.N = r.IntN(most + 1); r.IntN(2) == 0 {
+		f.N = 0
 	}
 }
 
