@@ -222,13 +222,9 @@ func (s *soaking) lesson(p soak.Plan, proxy *observer.Observer, dir string) (
 	if err := proxy.Kubeconfig(kubeconfig, contextName()); err != nil {
 		return r, nil, err
 	}
-	args, timeout := []string{"-kubeconfig", kubeconfig}, soak.DefaultTimeout
-	if p.Timeout > 0 {
-		args, timeout = append(args, "-timeout", p.Timeout.String()), p.Timeout
-	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), timeout+time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), p.Timeout+time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary(s.t, p.Lesson), args...)
+	cmd := exec.CommandContext(ctx, binary(s.t, p.Lesson), "-kubeconfig", kubeconfig, "-timeout", p.Timeout.String())
 	cmd.Dir = dir
 	cmd.Env = append(cleanEnv(dir), "KUBE_CACHE_MUTATION_DETECTOR=true", "LESSON_LEAKS_FILE="+leaks)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // its stacks say where it hangs

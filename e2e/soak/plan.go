@@ -19,7 +19,7 @@ type Plan struct {
 	HTTP1   bool // the server speaks nothing newer
 	Faults  []Fault
 	Signal  Signal
-	Timeout time.Duration // given to the lesson; 0 leaves its default
+	Timeout time.Duration // given to the lesson
 }
 
 // Fault is something that goes wrong with some of the lesson's requests.
@@ -39,13 +39,18 @@ type Signal struct {
 	At   int
 }
 
-// DefaultTimeout is how long a lesson runs at most if it is not told otherwise.
-const DefaultTimeout = 2 * time.Minute
+const (
+	// patience is how long a lesson may take that is to come to its end: more than the two minutes
+	// that it gives itself, since a busy machine makes it slow, and slow is not wrong.
+	patience = 5 * time.Minute
+	// impatience is for lessons that wait for what will never come.
+	impatience = 30 * time.Second
+)
 
 // New makes the plan of one run.
 func New(seed uint64, run int, lessons []string) Plan {
 	rng := rand.New(rand.NewPCG(seed, uint64(run)))
-	p := Plan{Seed: seed, Run: run, Lesson: lessons[rng.IntN(len(lessons))]}
+	p := Plan{Seed: seed, Run: run, Lesson: lessons[rng.IntN(len(lessons))], Timeout: patience}
 	// A third of the runs meet nothing but mild faults, and so must succeed.
 	mildOnly := rng.IntN(3) == 0
 	p.HTTP1 = rng.IntN(12) == 0
@@ -57,7 +62,7 @@ func New(seed uint64, run int, lessons []string) Plan {
 		f := draw(rng, p.Lesson, mildOnly)
 		p.Faults = append(p.Faults, f)
 		if endless[f.Kind] {
-			p.Timeout = 30 * time.Second // the default would do; but the soak has more to do
+			p.Timeout = impatience
 		}
 	}
 	if !mildOnly {
@@ -107,10 +112,7 @@ func (p Plan) Mild() bool {
 
 func (p Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "run %d: %s", p.Run, p.Lesson)
-	if p.Timeout > 0 {
-		fmt.Fprintf(&b, " -timeout %s", p.Timeout)
-	}
+	fmt.Fprintf(&b, "run %d: %s -timeout %s", p.Run, p.Lesson, p.Timeout)
 	if p.HTTP1 {
 		fmt.Fprintf(&b, "; %s", http1)
 	}
