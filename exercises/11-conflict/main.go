@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strconv"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -41,19 +42,24 @@ func run(ctx context.Context, cfg *rest.Config, ns string) error {
 		return err
 	}
 
+	cached, err := lister.Get("counter")
+	if err != nil {
+		return fmt.Errorf("get ConfigMap counter from the cache: %w", err)
+	}
+	counter := cached.DeepCopy()
 	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		// FIX ME: add 1 to the count that there is, lose nobody's change, and do not give up.
-		cached, err := lister.Get("counter")
-		if err != nil {
-			return err
-		}
-		counter := cached.DeepCopy()
 		count, err := strconv.Atoi(counter.Data["count"])
 		if err != nil {
 			return err
 		}
 		counter.Data["count"] = strconv.Itoa(count + 1)
 		_, err = configMaps.Update(ctx, counter, metav1.UpdateOptions{})
+		if apierrors.IsConflict(err) {
+			// FIX ME: add 1 to the count that there is now, lose nobody's change, do not give up.
+			if cached, err := lister.Get("counter"); err == nil {
+				counter = cached.DeepCopy()
+			}
+		}
 		return err
 	})
 	if err != nil {

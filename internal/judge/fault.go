@@ -10,6 +10,17 @@ import (
 	"client-go-lessons/e2e/observer"
 )
 
+// uncompressed asks the server not to compress an answer: Kubernetes 1.37 compresses a watch that
+// begins with what there is, and the proxy does not look into compressed ones for events.
+func uncompressed() observer.Fault {
+	return observer.NewFault("not compressed", func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Del("Accept-Encoding")
+			next.ServeHTTP(w, r)
+		})
+	})
+}
+
 // endWhen ends an answer in good order once ended is closed, as the API server ends a watch whose
 // time is up.
 func endWhen(ended <-chan struct{}) observer.Fault {

@@ -64,6 +64,7 @@ func newTrial(ctx context.Context, cfg *rest.Config, e Exercise, path string) (t
 	if t.observer, err = observer.Start(cfg); err != nil {
 		return t, err
 	}
+	t.inject(observer.Match{Verb: "watch"}, uncompressed())
 	return t, t.observer.Kubeconfig(t.kubeconfig(), "judge")
 }
 
