@@ -15,11 +15,12 @@ import (
 )
 
 // heldBack is the wait before a request from which client-go is taken to have held it back. By
-// default it sends 5 a second, one every 200 ms.
-const heldBack = 100 * time.Millisecond
+// default it sends 5 a second, one every 200 ms, which leaves this much even if the server takes
+// most of that time to answer.
+const heldBack = 30 * time.Millisecond
 
 // throttled measures the time between two requests in which none is under way: the server has
-// nothing to do with it. The median of these waits does not mind a machine that stalls now and then.
+// nothing to do with it. Their lower quartile does not mind a machine that stalls now and then.
 func throttled(ctx context.Context, t *trial) (string, error) {
 	if err := t.start(); err != nil {
 		return "", err
@@ -46,8 +47,7 @@ func throttled(ctx context.Context, t *trial) (string, error) {
 	if len(waits) <= burst {
 		return fmt.Sprintf("%d books. Your program sent %s.", books, t.sent()), nil
 	}
-	slices.Sort(waits[burst:])
-	median := waits[burst:][len(waits[burst:])/2]
+	spacing := quantile(waits[burst:], 0.25)
 	var all, served time.Duration
 	for _, w := range waits {
 		all += w
@@ -55,13 +55,27 @@ func throttled(ctx context.Context, t *trial) (string, error) {
 	for _, r := range requests {
 		served += r.Duration
 	}
-	if median >= heldBack {
+	if spacing >= heldBack {
 		return "", notYet("Your program sent %s. Answering took %s in all. For %s there was no request under way: "+
-			"after the first %d, one was sent every %.0f ms. The server did not ask for that. client-go held them back.",
-			t.sent(), round(served), round(all), burst, float64(median.Milliseconds()))
+			"after the first %d, one was sent every %s. The server did not ask for that. client-go held them back.",
+			t.sent(), round(served), round(all), burst, round(quantile(apart(requests)[burst:], 0.5)))
 	}
-	return fmt.Sprintf("%d books. Your program sent %s, and waited %s between two of them (median).",
-		books, t.sent(), round(median)), nil
+	return fmt.Sprintf("%d books. Your program sent %s, with %s between the end of one and the next (median).",
+		books, t.sent(), round(quantile(waits, 0.5))), nil
+}
+
+// quantile returns the value that a share q of all is below.
+func quantile(all []time.Duration, q float64) time.Duration {
+	all = slices.Sorted(slices.Values(all))
+	return all[int(q*float64(len(all)))]
+}
+
+// apart returns the time from the start of each request to that of the next.
+func apart(requests []observer.Request) (times []time.Duration) {
+	for i := 1; i < len(requests); i++ {
+		times = append(times, requests[i].Start.Sub(requests[i-1].Start))
+	}
+	return times
 }
 
 // idle returns the time before each request, but the first, in which no other was under way.
@@ -81,7 +95,10 @@ func idle(requests []observer.Request) (waits []time.Duration) {
 
 // round writes d as people read it.
 func round(d time.Duration) string {
-	if d < time.Second {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
+	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
 	return fmt.Sprintf("%.1f s", d.Seconds())

@@ -31,6 +31,7 @@ type program struct {
 	err   []string // of the standard error
 	both  []string // the first few lines of either
 	count int      // lines of both
+	crash bool     // what follows on the standard error are stacks
 }
 
 // start runs the program at path, with the cluster of kubeconfig and the namespace.
@@ -76,19 +77,29 @@ func (p *program) read(r io.Reader, lines *[]string) {
 	for {
 		raw, err := in.ReadString('\n')
 		if line := strings.TrimRight(raw, "\r\n"); line != "" && !detectorOn.MatchString(line) {
-			p.mu.Lock()
-			p.count++
-			if len(*lines) < keep {
-				*lines = append(*lines, line)
-			}
-			if len(p.both) < shown {
-				p.both = append(p.both, line)
-			}
-			p.mu.Unlock()
+			p.note(line, lines)
 		}
 		if err != nil {
 			return
 		}
+	}
+}
+
+func (p *program) note(line string, lines *[]string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(*lines) < keep {
+		*lines = append(*lines, line)
+	}
+	if lines == &p.err {
+		p.crash = p.crash || panicLine.MatchString(line) || strings.Contains(line, `"Observed a panic"`)
+		if p.crash {
+			return
+		}
+	}
+	p.count++
+	if len(p.both) < shown {
+		p.both = append(p.both, line)
 	}
 }
 
@@ -141,7 +152,7 @@ func (p *program) printed() (lines []string, more int) {
 
 var (
 	panicLine  = regexp.MustCompile(`^(?:panic|fatal error): (.*?)(?: \[recovered.*)?$`)
-	sourceLine = regexp.MustCompile(`^\t(\S*?exercises/\S+|\S*?internal/judge/testdata/\S+\.go:\d+)`)
+	sourceLine = regexp.MustCompile(`^\t(\S+\.go:\d+)`) // below a function's name in a stack
 )
 
 // end says how a program ended that should not have.
@@ -154,9 +165,15 @@ func (p *program) end() (how string, panicked bool) {
 			continue
 		}
 		how = "it panicked: " + m[1]
-		for _, line := range p.err[i:] {
-			if at := sourceLine.FindStringSubmatch(line); at != nil {
-				return how + ", at " + shortPlace(at[1]), true
+		if len(how) > 200 {
+			how = how[:200] + "..."
+		}
+		for j, line := range p.err[i:] {
+			if !strings.HasPrefix(line, "main.") || i+j+1 == len(p.err) {
+				continue
+			}
+			if at := sourceLine.FindStringSubmatch(p.err[i+j+1]); at != nil {
+				return how + ", at " + filepath.Base(at[1]), true
 			}
 		}
 		return how, true
@@ -165,7 +182,7 @@ func (p *program) end() (how string, panicked bool) {
 	switch {
 	case code < 0:
 		return "it was ended by a signal: " + p.cmd.ProcessState.String(), false
-	case code == 0 && p.count == 0:
+	case code == 0 && len(p.out) == 0:
 		return "it ended, and printed nothing", false
 	case code == 0:
 		return "it ended, as if its work were done", false
@@ -174,6 +191,3 @@ func (p *program) end() (how string, panicked bool) {
 	}
 	return fmt.Sprintf("it ended with exit code %d and no word", code), false
 }
-
-// shortPlace is main.go:45 out of a whole path.
-func shortPlace(place string) string { return filepath.Base(place) }

@@ -38,11 +38,12 @@ type trial struct {
 	cms      typedcorev1.ConfigMapInterface
 	observer *observer.Observer
 	program  *program
+	patience time.Duration
 }
 
 // newTrial makes all that a trial needs. The caller must close it in any case.
 func newTrial(ctx context.Context, cfg *rest.Config, e Exercise, path string) (t *trial, err error) {
-	t = &trial{path: path}
+	t = &trial{path: path, patience: patience}
 	if t.dir, err = os.MkdirTemp("", "client-go-lessons-exercise-"); err != nil {
 		return t, err
 	}
@@ -138,7 +139,7 @@ func (t *trial) within(ctx context.Context, d time.Duration, done func() bool) b
 // taken again and again.
 func (t *trial) until(ctx context.Context, what string, done func() bool, steps ...func() error) (bool, error) {
 	var failed error
-	ok := t.within(ctx, patience, func() bool {
+	ok := t.within(ctx, t.patience, func() bool {
 		for _, step := range steps {
 			failed = errors.Join(failed, step())
 		}
@@ -156,8 +157,8 @@ func (t *trial) until(ctx context.Context, what string, done func() bool, steps 
 	if t.program.total() == 0 {
 		silent = ", and it printed nothing at all"
 	}
-	return false, notYet("Your program hangs: the judge waited %.0f s for it to %s%s. Till then it sent %s.",
-		patience.Seconds(), what, silent, t.sent())
+	return false, notYet("Your program hangs: the judge waited %.3g s for it to %s%s. Till then it sent %s.",
+		t.patience.Seconds(), what, silent, t.sent())
 }
 
 // must is until for what a program has to live to do.
