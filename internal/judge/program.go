@@ -152,7 +152,7 @@ func (p *program) printed() (lines []string, more int) {
 
 var (
 	panicLine  = regexp.MustCompile(`^(?:panic|fatal error): (.*?)(?: \[recovered.*)?$`)
-	sourceLine = regexp.MustCompile(`^\t(\S+\.go:\d+)`) // below a function's name in a stack
+	sourceLine = regexp.MustCompile(`^\t\S*/(?:exercises|testdata)/(\S+\.go:\d+)`) // in a stack
 )
 
 // end says how a program ended that should not have.
@@ -168,11 +168,8 @@ func (p *program) end() (how string, panicked bool) {
 		if len(how) > 200 {
 			how = how[:200] + "..."
 		}
-		for j, line := range p.err[i:] {
-			if !strings.HasPrefix(line, "main.") || i+j+1 == len(p.err) {
-				continue
-			}
-			if at := sourceLine.FindStringSubmatch(p.err[i+j+1]); at != nil {
+		for _, line := range p.err[i:] {
+			if at := sourceLine.FindStringSubmatch(line); at != nil {
 				return how + ", at " + filepath.Base(at[1]), true
 			}
 		}

@@ -95,9 +95,13 @@ func (t *trial) start(env ...string) (err error) {
 	return err
 }
 
-// requests are the program's requests for ConfigMaps of its namespace.
-func (t *trial) requests() observer.Record {
-	return t.observer.Since(observer.Mark{}).Where(func(r observer.Request) bool {
+// requests are the program's requests for ConfigMaps of its namespace, all or those since a mark.
+func (t *trial) requests(since ...observer.Mark) observer.Record {
+	var mark observer.Mark
+	if len(since) > 0 {
+		mark = since[0]
+	}
+	return t.observer.Since(mark).Where(func(r observer.Request) bool {
 		return r.Resource == "configmaps" && r.Namespace == t.ns
 	})
 }
