@@ -166,6 +166,12 @@ func TestExercises(t *testing.T) {
 					}
 				}
 			}
+			section := regexp.MustCompile(`(?s)Lesson \d\d, "(.*?)":\s+(docs/\S+\.md)\.`).FindStringSubmatch(read(t, folder+"/hint.md"))
+			if section == nil {
+				t.Error("the hint names no section of a page")
+			} else if title := strings.Join(strings.Fields(section[1]), " "); !strings.Contains(read(t, "../../"+section[2]), "\n## "+title+"\n") {
+				t.Errorf("%s has no section %q", section[2], title)
+			}
 			for _, want := range []string{"// Exercise " + e.Number() + ": ", "make exercise N=" + e.Number() + " "} {
 				if !strings.Contains(shipped, want) {
 					t.Errorf("main.go does not say %q", want)
