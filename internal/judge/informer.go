@@ -172,19 +172,18 @@ func tombstone(ctx context.Context, t *trial) (string, error) {
 		return "", err
 	}
 	const scene = "The gate was deleted while no watch was open, and the server had forgotten that when the next one began (injected)."
-	switch how, panicked := "", false; {
-	case told("gate"):
+	if told("gate") {
 		return "deleted: gate. Your program was told, though nobody had seen the deletion.", nil
-	case ok:
+	}
+	if ok {
 		return "", notYet("%s Your handler was told that the gate is gone, by a tombstone. Your program never printed it: "+
 			"it prints only deletions that come as a ConfigMap.", scene)
-	default:
-		how, panicked = t.program.end()
-		if panicked && strings.Contains(how, "DeletedFinalStateUnknown") {
-			return "", notYet("%s Your handler was told by a tombstone, which is no ConfigMap, and %s.", scene, how)
-		}
-		return "", notYet("%s Then %s.", scene, how)
 	}
+	how, panicked := t.program.end()
+	if panicked && strings.Contains(how, "DeletedFinalStateUnknown") {
+		return "", notYet("%s Your handler was told by a tombstone, which is no ConfigMap, and %s.", scene, how)
+	}
+	return "", notYet("%s Then %s.", scene, how)
 }
 
 // afterwards returns a step for until: once the program has printed that name was added, the judge

@@ -164,7 +164,7 @@ func (r *runner) help(e Exercise, hint bool) int {
 func (r *runner) one(ctx context.Context, e Exercise) (int, error) {
 	fmt.Fprintf(r.out, "%s\n", r.style("1", fmt.Sprintf("Exercise %s · %s", e.Number(), strings.ReplaceAll(e.Name[3:], "-", " "))))
 	fmt.Fprintf(r.out, "program    exercises/%s/main.go\n", e.Name)
-	fmt.Fprintf(r.out, "cluster    %s · Kubernetes %s · %s\n\n", r.cluster.Context, r.cluster.Version, r.cluster.Source)
+	r.where()
 	r.progress("compiling ...")
 	v, err := r.judge(ctx, e, func() { r.progress("running ...") })
 	r.progress("")
@@ -182,6 +182,12 @@ func (r *runner) one(ctx context.Context, e Exercise) (int, error) {
 		fmt.Fprint(r.out, "\nThat was the last one. See them all: make exercises\n")
 	}
 	return exitSolved, nil
+}
+
+// where says which cluster it is, as lessons do.
+func (r *runner) where() {
+	fmt.Fprintf(r.out, "cluster    %s · Kubernetes %s\n", r.cluster.Context, r.cluster.Version)
+	fmt.Fprintf(r.out, "           %s · %s\n\n", r.cluster.Config.Host, r.cluster.Source)
 }
 
 // judge compiles and judges an exercise. compiled is called between the two.
@@ -225,7 +231,7 @@ const atOnce = 4
 // all judges all exercises, prints a line for each in order, and explains the first that is not
 // solved.
 func (r *runner) all(ctx context.Context) (int, error) {
-	fmt.Fprintf(r.out, "cluster    %s · Kubernetes %s · %s\n\n", r.cluster.Context, r.cluster.Version, r.cluster.Source)
+	r.where()
 	type result struct {
 		v   Verdict
 		err error
