@@ -78,9 +78,13 @@ type Verdict struct {
 // not of the program.
 func (e Exercise) Judge(ctx context.Context, cfg *rest.Config, path string) (v Verdict, err error) {
 	v.Exercise = e
+	if ctx.Err() != nil {
+		return v, ctx.Err()
+	}
 	t, err := newTrial(ctx, cfg, e, path)
 	defer func() {
-		if left := t.close(); left != nil && err == nil {
+		// What is left behind is never passed over in silence, also after a Ctrl-C.
+		if left := t.close(); left != nil && (err == nil || ctx.Err() != nil) {
 			err = left
 		}
 	}()

@@ -72,7 +72,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return misuse("One exercise at a time, not %s.", strings.Join(fs.Args(), " "))
 	}
 	r := &runner{out: stdout, err: stderr, color: lesson.IsTerminal(stdout)}
-	r.live = r.color || isTerminal(stdout)
+	r.live = isTerminal(stdout) && os.Getenv("TERM") != "dumb"
 	if r.root, err = Root(); err != nil {
 		return misuse("%v.", err)
 	}
@@ -119,9 +119,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	cancel()
 	<-done
 	if code != exitSolved {
-		fmt.Fprintln(r.err, "Interrupted. What the judge had made is deleted.")
-		if err != nil && !errors.Is(err, context.Canceled) {
-			fmt.Fprintln(r.err, lesson.Explain(err))
+		if err == nil || errors.Is(err, context.Canceled) {
+			fmt.Fprintln(r.err, "Interrupted. What the judge had made is deleted.")
+		} else {
+			fmt.Fprintf(r.err, "Interrupted.\n%s\n", lesson.Explain(err))
 		}
 		return code
 	}
@@ -265,6 +266,13 @@ func (r *runner) all(ctx context.Context) (int, error) {
 		got := <-results[i]
 		r.progress("")
 		if got.err != nil {
+			cancel()
+			judges.Wait()
+			for _, rest := range results[i+1:] { // what was left behind is worth more than "canceled"
+				if other := <-rest; errors.Is(got.err, context.Canceled) && other.err != nil {
+					got.err = other.err
+				}
+			}
 			return exitNotYet, got.err
 		}
 		mark := r.style("32", "✓")

@@ -18,7 +18,7 @@ func main() { exercise.Main(run) }
 func run(ctx context.Context, cfg *rest.Config, ns string) error {
 	// client-go limits itself to 5 requests a second by default, after a burst of 10. A negative
 	// QPS turns that off; the server has a limit of its own, which is fair to all clients.
-	cfg.QPS = 8
+	cfg.QPS, cfg.Burst = 8, 10
 	clientset, err := kubernetes.NewForConfig(cfg)
 	if err != nil {
 		return err
