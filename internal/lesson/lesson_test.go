@@ -62,6 +62,9 @@ func TestPauseWaitsBeforeEachStepAndBeforeTheEnd(t *testing.T) {
 	if n := strings.Count(out.String(), pausePrompt); n != 4 {
 		t.Errorf("%d prompts, want 4:\n%s", n, &out)
 	}
+	if !strings.HasSuffix(out.String(), "docs/09-test.md\n") {
+		t.Errorf("the end does not lead to the lesson's page:\n%s", &out)
+	}
 }
 
 // TestPauseNeedsSomebody: where the input ends, the lesson goes on without asking for Enter.

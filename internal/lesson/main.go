@@ -206,6 +206,8 @@ func (r *Run) steps(ctx context.Context, l Lesson, opts options, stdin *bufio.Re
 		r.out.blank()
 		r.out.lines("", r.out.bold("What you can now say"))
 		l.Sum(r)
+		r.out.blank()
+		r.out.lines("", fmt.Sprintf("Why all this is so, and what to try: docs/%s.md", l.Name))
 	}
 	return nil
 }
