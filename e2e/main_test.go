@@ -1,8 +1,3 @@
-// Package e2e checks what the lessons say, against a real API server.
-//
-// Each lesson runs as the learner runs it, as a process of its own; between it and the server
-// stands an observer that records every request. A test compares three things: what the lesson
-// printed, what the observer saw, and what a client of the test's own finds on the server.
 package e2e
 
 import (

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,6 +20,41 @@ import (
 type advice struct{ what, next string }
 
 func (a *advice) Error() string { return firstLine(a.what) + ".\n" + firstLine(a.next) }
+
+// complain writes what explain says. On a terminal no line is longer than it is wide.
+func complain(w io.Writer, err error) {
+	text := explain(err)
+	if isTerminal(w) {
+		text = fold(text, width)
+	}
+	fmt.Fprintln(w, text)
+}
+
+// fold breaks lines at blanks so that each has so many columns at most, if its words allow it.
+func fold(text string, columns int) string {
+	var b strings.Builder
+	for i, line := range strings.Split(text, "\n") {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		at := 0
+		for j, word := range strings.Split(line, " ") {
+			n := utf8.RuneCountInString(word)
+			switch {
+			case j == 0:
+			case at+1+n > columns:
+				b.WriteByte('\n')
+				at = 0
+			default:
+				b.WriteByte(' ')
+				at++
+			}
+			b.WriteString(word)
+			at += n
+		}
+	}
+	return b.String()
+}
 
 // explain turns an error into one or two lines: what failed, and what to do next.
 func explain(err error) string {

@@ -24,3 +24,20 @@ func TestJoinedErrorsTakeOneLine(t *testing.T) {
 		}
 	}
 }
+
+func TestFold(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                          "",
+		"just ten c":                "just ten c",
+		"just eleven":               "just\neleven",
+		"one two three\nfour":       "one two\nthree\nfour",
+		"a https://far.too/long b":  "a\nhttps://far.too/long\nb",
+		"ü ü ü ü ü é":               "ü ü ü ü ü\né",
+		"two  blanks":               "two \nblanks",
+		"ends with a newline, no\n": "ends with\na newline,\nno\n",
+	} {
+		if got := fold(text, 10); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -75,7 +75,7 @@ func run(l Lesson, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	switch {
 	case errors.Is(context.Cause(ctx), errOutput): // who reads no more has seen enough
 	case code == exitOK && err != nil:
-		fmt.Fprintln(stderr, explain(err))
+		complain(stderr, err)
 		code = exitFailed
 	case code != exitOK && r.removed:
 		fmt.Fprintf(stderr, "Interrupted. Namespace %s is deleted.\n", r.Namespace)
@@ -84,7 +84,7 @@ func run(l Lesson, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	}
 	// Whatever ended the run, a namespace that stays behind is never passed over in silence.
 	if r.left != nil {
-		fmt.Fprintln(stderr, explain(r.left))
+		complain(stderr, r.left)
 		code = max(code, exitFailed)
 	}
 	return code
@@ -103,7 +103,7 @@ func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.R
 		return err
 	}
 	defer ns.hangUp()
-	ready := sync.OnceFunc(r.out.busy("preparing a namespace at " + conn.config.Host))
+	ready := sync.OnceFunc(r.out.busy("preparing a namespace at " + conn.address()))
 	defer ready()
 	if r.Version, err = ns.version(ctx); err != nil {
 		return fmt.Errorf("reach the cluster at %s: %w", conn.address(), err)

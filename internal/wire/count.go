@@ -2,9 +2,10 @@
 // connections, how many bytes come back. It wraps a client's transport and leaves everything else
 // as it is, so that what a lesson counts is what plain client-go does.
 //
-// [Count] counts. [HoldWatches] holds watch events back, and [Refuse] replaces answers: they make
-// happen on demand what a busy cluster does by itself. Whatever they do is to be called injected
-// wherever it is shown.
+// [Count] counts. The others make happen on demand what a busy cluster does by itself: [HoldWatches]
+// and [DelayWatches] make watch events late, [BreakWatches] and [ExpireWatches] end watches, and
+// [Refuse] answers in the server's place. Whatever they do is to be called injected wherever it is
+// shown.
 package wire
 
 import (
