@@ -124,9 +124,9 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprintf(os.Stderr, "cluster %s: interrupted\n", args[0])
 		return 130
 	}
-	fmt.Fprintf(os.Stderr, "cluster %s: %v\n", args[0], err)
+	o.say.Line("cluster %s: %v", args[0], err)
 	if next := hint.Next(err); next != "" {
-		fmt.Fprintf(os.Stderr, "  next: %s\n", next)
+		o.say.Line("  next: %s", next)
 	}
 	return 1
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // sparse is the shortest time between two progress lines where a line, once
@@ -35,12 +37,52 @@ func newPrinter(w io.Writer, terminal bool, now func() time.Time) *Printer {
 	return &Printer{w: w, terminal: terminal, now: now}
 }
 
-// Line writes a line that stays.
+// Line writes a line that stays. On a terminal a long one is broken at blanks.
 func (p *Printer) Line(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	fmt.Fprintf(p.w, format+"\n", args...)
+	text := fmt.Sprintf(format, args...)
+	if p.terminal {
+		text = fold(text)
+	}
+	fmt.Fprintln(p.w, text)
+}
+
+const (
+	columns = 80
+	label   = 13 // columns of the label that a line may begin with
+)
+
+// fold breaks lines so that they have 80 columns at most, if their words allow
+// it. What goes on does so below its text.
+func fold(text string) string {
+	var b strings.Builder
+	for i, line := range strings.Split(text, "\n") {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		indent := 2
+		if len(line) > label && line[label-2:label] == "  " {
+			indent = label
+		}
+		at := 0
+		for j, word := range strings.Split(line, " ") {
+			n := utf8.RuneCountInString(word)
+			switch {
+			case j == 0:
+			case n > 0 && at+1+n > columns:
+				b.WriteString("\n" + strings.Repeat(" ", indent))
+				at = indent
+			default:
+				b.WriteByte(' ')
+				at++
+			}
+			b.WriteString(word)
+			at += n
+		}
+	}
+	return b.String()
 }
 
 // Progress shows how far something has come. On a terminal it replaces the

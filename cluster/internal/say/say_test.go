@@ -32,3 +32,24 @@ func TestFileGetsALineNowAndThen(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestTerminalGetsNoLongLines(t *testing.T) {
+	long := strings.Repeat("word ", 20) + "end" // 103 columns
+	for what, c := range map[string]struct{ line, want string }{
+		"short":       {"cluster      here", "cluster      here"},
+		"plain":       {long, long[:79] + "\n  " + long[80:]},
+		"with label":  {"provider     " + long, "provider     " + long[:64] + "\n             " + long[65:]},
+		"two lines":   {"one\n" + long, "one\n" + long[:79] + "\n  " + long[80:]},
+		"a long word": {"see " + strings.Repeat("x", 90) + " now", "see\n  " + strings.Repeat("x", 90) + "\n  now"},
+	} {
+		var terminal, file strings.Builder
+		newPrinter(&terminal, true, time.Now).Line("%s", c.line)
+		newPrinter(&file, false, time.Now).Line("%s", c.line)
+		if got := terminal.String(); got != c.want+"\n" {
+			t.Errorf("%s: got\n%s\nwant\n%s", what, got, c.want)
+		}
+		if got := file.String(); got != c.line+"\n" {
+			t.Errorf("%s: a file got %q, want it as it is", what, got)
+		}
+	}
+}
