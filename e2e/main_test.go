@@ -35,6 +35,8 @@ type laboratory struct {
 	client   *kubernetes.Clientset // the test's own, past the observer
 	observer *observer.Observer
 
+	progressed func() // ends the showing of progress
+
 	building sync.Mutex
 	binaries map[string]string // by lesson
 }
@@ -110,6 +112,7 @@ func open(ctx context.Context, cfg *envconf.Config) (context.Context, error) {
 		return ctx, fmt.Errorf("start the observer: %w", err)
 	}
 	lab.client = client
+	lab.progressed = showProgress()
 	return ctx, nil
 }
 
@@ -122,6 +125,9 @@ func export(ctx context.Context, _ *envconf.Config) (context.Context, error) {
 }
 
 func shut(ctx context.Context, _ *envconf.Config) (context.Context, error) {
+	if lab.progressed != nil {
+		lab.progressed()
+	}
 	if lab.observer != nil {
 		return ctx, lab.observer.Close()
 	}

@@ -215,8 +215,9 @@ func exportLogs(ctx context.Context) error {
 	return cluster.ExportLogs(ctx, dest)
 }
 
-// noteFailure makes a failed test known to the end of the run.
+// noteFailure makes a failed test known to the end of the run, and a running one to showProgress.
 func noteFailure(t *testing.T) {
+	begun.Store(t.Name())
 	t.Cleanup(func() {
 		if t.Failed() {
 			failed.Store(true)
