@@ -10,9 +10,12 @@ package wire
 
 import (
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -24,9 +27,11 @@ import (
 type Counter struct {
 	mu      sync.Mutex
 	lap     Lap
-	conns   map[string]bool // local addresses of the connections seen so far
+	conns   map[netip.AddrPort]bool // local addresses of the connections seen so far
 	waited  func() time.Duration
 	watches int // open now
+
+	trace *httptrace.ClientTrace
 }
 
 // Count makes cfg count: every client made from cfg, or from a copy of it, after this call.
@@ -35,7 +40,8 @@ type Counter struct {
 // connections, between all clients of the same server and credentials, and a Dial function would
 // end that (client-go/transport/cache.go).
 func Count(cfg *rest.Config) *Counter {
-	c := &Counter{conns: map[string]bool{}, lap: newLap(), waited: throttled()}
+	c := &Counter{conns: map[netip.AddrPort]bool{}, lap: newLap(), waited: throttled()}
+	c.trace = &httptrace.ClientTrace{GotConn: c.gotConn}
 	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
 		return &roundTripper{next: rt, trip: c.roundTrip}
 	})
@@ -61,26 +67,12 @@ func (c *Counter) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Resp
 		c.watches++
 	}
 	c.mu.Unlock()
-	// A watch ends when its body is closed, or when there never was one. Both may happen.
-	end := sync.OnceFunc(func() {
-		if verb == "watch" {
-			c.mu.Lock()
-			c.watches--
-			c.mu.Unlock()
-		}
-	})
 
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if addr := info.Conn.LocalAddr().String(); !c.conns[addr] {
-			c.conns[addr] = true
-			c.lap.Connections++
-		}
-	}}
-	resp, err := rt.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	resp, err := rt.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), c.trace)))
 	if err != nil {
-		end()
+		if verb == "watch" {
+			c.watchEnded()
+		}
 		return resp, err
 	}
 
@@ -90,26 +82,43 @@ func (c *Counter) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Resp
 	c.lap.Status[resp.StatusCode]++
 	c.lap.FlowSchema = types.UID(resp.Header.Get("X-Kubernetes-Pf-Flowschema-Uid"))
 	c.lap.PriorityLevel = types.UID(resp.Header.Get("X-Kubernetes-Pf-Prioritylevel-Uid"))
-	resp.Body = &countingBody{ReadCloser: resp.Body, read: c.addBytes, end: end}
+	body := &countingBody{ReadCloser: resp.Body, counter: c}
+	body.watch.Store(verb == "watch")
+	resp.Body = body
 	return resp, nil
 }
 
-func (c *Counter) addBytes(n int) {
+func (c *Counter) gotConn(info httptrace.GotConnInfo) {
+	var addr netip.AddrPort
+	if tcp, ok := info.Conn.LocalAddr().(*net.TCPAddr); ok {
+		addr = tcp.AddrPort() // a lookup for each request: made of numbers, it needs no memory
+	}
 	c.mu.Lock()
-	c.lap.Bytes += int64(n)
+	defer c.mu.Unlock()
+	if !c.conns[addr] {
+		c.conns[addr] = true
+		c.lap.Connections++
+	}
+}
+
+func (c *Counter) watchEnded() {
+	c.mu.Lock()
+	c.watches--
 	c.mu.Unlock()
 }
 
 // countingBody counts the bytes of a response as its reader takes them, after decompression.
 type countingBody struct {
 	io.ReadCloser
-	read func(int)
-	end  func()
+	counter *Counter
+	watch   atomic.Bool // it is that of a watch which has not ended yet
 }
 
 func (b *countingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	b.read(n)
+	b.counter.mu.Lock()
+	b.counter.lap.Bytes += int64(n)
+	b.counter.mu.Unlock()
 	if err != nil {
 		b.end()
 	}
@@ -119,6 +128,13 @@ func (b *countingBody) Read(p []byte) (int, error) {
 func (b *countingBody) Close() error {
 	defer b.end()
 	return b.ReadCloser.Close()
+}
+
+// end is called when the body is closed and when it has been read to its end: both may happen.
+func (b *countingBody) end() {
+	if b.watch.CompareAndSwap(true, false) {
+		b.counter.watchEnded()
+	}
 }
 
 // roundTripper hands each request to trip, with the transport it wraps.

@@ -26,11 +26,13 @@ func Verb(req *http.Request) string {
 
 	switch req.Method {
 	case http.MethodGet, http.MethodHead:
-		w := req.URL.Query().Get("watch")
-		switch {
-		case w == "true" || w == "1":
-			return "watch"
-		case named:
+		// Most requests have no such parameter, and parsing what they have costs.
+		if strings.Contains(req.URL.RawQuery, "watch=") {
+			if w := req.URL.Query().Get("watch"); w == "true" || w == "1" {
+				return "watch"
+			}
+		}
+		if named {
 			return "get"
 		}
 		return "list"
