@@ -52,9 +52,10 @@ offline-check: ## Run lessons, exercises and make e2e with the network cut off (
 
 ##@ Check
 .PHONY: test e2e e2e-faults soak soak-docs record docs lint vuln
-test: ## Test packages, pages and the cluster tool
+test: ## Test packages, pages, the cluster tool and the benchmarks' program
 	@go test -race $$(go list ./... | grep -v '/e2e$$')
 	cd cluster && go test -race ./...
+	cd bench && go test -race ./...
 
 e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, local or existing)
 	@mkdir -p bin && rm -f bin/e2e-summary
@@ -87,14 +88,26 @@ record: ## Record the lessons' output anew, lessons/*/output.txt, and mend docs/
 docs: ## Rewrite the code, output and faults in docs/ from their sources
 	go test ./docs -count=1 -run '^(TestBlocks|TestFaultTable)$$' -update
 
-lint: ## Vet and lint both modules
+lint: ## Vet and lint all modules
 	gofmt -l . | tee /dev/stderr | (! grep -q .)
 	go vet ./...
 	go run $(GOLANGCI) run ./...
 	cd cluster && go vet . ./internal/... && go run $(GOLANGCI) run . ./internal/...
+	cd bench && go vet ./... && go run $(GOLANGCI) run ./...
 
 vuln: ## Look for known vulnerabilities in what the lessons call (needs vuln.go.dev)
 	go run golang.org/x/vuln/cmd/govulncheck@v1.8.0 ./...
+
+##@ Measure
+.PHONY: bench bench-full bench-guard
+bench: up ## Measure what reading costs and write docs/performance.md (5 minutes at most)
+	cd bench && go run . -kubeconfig ../.cluster/kubeconfig $(ARGS)
+
+bench-full: up ## The same with 100,000 objects and a build from nothing (most of an hour)
+	cd bench && go run . -full -kubeconfig ../.cluster/kubeconfig $(ARGS)
+
+bench-guard: bin/cluster ## Compare ratios with bench/limits.json, on a cluster made for it
+	cd bench && go run . -guard -own $(ARGS)
 
 ##@ Help
 .PHONY: help

@@ -1,0 +1,195 @@
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"client-go-lessons/bench/internal/result"
+)
+
+const docs = "../../../docs"
+
+// TestCommittedPage: the page and its plots are what the program makes of the committed figures.
+func TestCommittedPage(t *testing.T) {
+	r, err := result.LoadFile(filepath.Join(docs, "performance.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := Render(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range files {
+		got, err := os.ReadFile(filepath.Join(docs, name))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("docs/%s is not what the figures say (%v): cd bench && go run . -render", name, err)
+		}
+	}
+	plots, err := filepath.Glob(filepath.Join(docs, Plots, "*"))
+	if err != nil || len(plots) != len(files)-1 {
+		t.Errorf("%d plots in docs/%s, want %d (%v)", len(plots), Plots, len(files)-1, err)
+	}
+}
+
+// TestPlots: each is well-formed, names its axes and shows no color that a page could swallow.
+func TestPlots(t *testing.T) {
+	files, err := Render(whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"reads", "sync", "sync-big", "memory-big", "sharing", "lag", "histogram", "remedies"} {
+		svg := files[Plots+"/"+name+".svg"]
+		if svg == nil {
+			t.Errorf("no plot %s", name)
+			continue
+		}
+		for d := xml.NewDecoder(bytes.NewReader(svg)); ; {
+			if _, err := d.Token(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Errorf("%s: %v", name, err)
+				break
+			}
+		}
+		if n := strings.Count(string(svg), "<text"); n < 6 {
+			t.Errorf("%s has %d texts", name, n)
+		}
+		for _, color := range []string{"#FFFFFF", "#000000"} {
+			if strings.Contains(strings.ToUpper(string(svg)), color) {
+				t.Errorf("%s uses %s", name, color)
+			}
+		}
+	}
+}
+
+// TestConclusionsFollow: what the page says depends on the figures.
+func TestConclusionsFollow(t *testing.T) {
+	page := func(r *result.Results) string {
+		t.Helper()
+		files, err := Render(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(files["performance.md"])
+	}
+	good := page(whole())
+	for _, c := range []struct {
+		name   string
+		change func(*result.Results)
+		says   string
+	}{
+		{"a slow lister", func(r *result.Results) { r.Reads.Sizes[1].Find("lister get").Latency.P50 = 500 },
+			"**Why a lister's Get is not met.**"},
+		{"a slow Get", func(r *result.Results) { r.Reads.Sizes[1].Find("get").Latency.P50 = 9e6 },
+			"**Why a direct Get is not met.**"},
+		{"a slow wait", func(r *result.Results) { r.Lag[1].Wait.P99 *= 2 }, "**Why waiting for a written version is not met at p99.**"},
+		{"a slow sync", func(r *result.Results) { r.Sync.Runs[0].Seconds *= 3 }, "**Why an informer's sync is not met.**"},
+		{"a dear wire", func(r *result.Results) { r.Ourselves.Wire.CPU = 1e6 }, "**Why `internal/wire` is not met.**"},
+		{"no gain from rv 0", func(r *result.Results) { r.Reads.Sizes[1].Find("get rv=0").Latency.P50 = 3e6 }, "no gain here"},
+		{"CBOR", func(r *result.Results) { r.Reads.Encodings[1].Status = 200 }, "This server offers CBOR."},
+		{"another provider", func(r *result.Results) { r.Machine.Provider = "kind" }, "those of the API server alone"},
+		{"a remedy that leaks", func(r *result.Results) { r.Lag[0].Remedies[1].Stale = 3 }, `"wait" (3)`},
+	} {
+		r := whole()
+		c.change(r)
+		if strings.Contains(good, c.says) || !strings.Contains(page(r), c.says) {
+			t.Errorf("%s: want %q on the page, and only then", c.name, c.says)
+		}
+	}
+	if empty := page(&result.Results{}); !strings.Contains(empty, "not measured in this run") {
+		t.Error("a run without results has targets")
+	}
+}
+
+func TestPageIsTidy(t *testing.T) {
+	files, err := Render(whole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(files["performance.md"])
+	for i, line := range strings.Split(page, "\n") {
+		if !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "!") && utf8.RuneCountInString(line) > columns {
+			t.Errorf("line %d is %d columns wide: %s", i+1, utf8.RuneCountInString(line), line)
+		}
+	}
+	for _, bad := range []string{"\n\n\n", "NaN", "<no value>", "%!", "+Inf"} {
+		if strings.Contains(page, bad) {
+			t.Errorf("the page has %q", bad)
+		}
+	}
+}
+
+func TestUnits(t *testing.T) {
+	for got, want := range map[string]string{
+		Duration(52): "52 ns", Duration(1600): "1.6 µs", Duration(12.4e6): "12 ms", Duration(0): "0", Duration(2.5e9): "2.5 s",
+		Duration(math.NaN()): "–", Duration(600e9): "10 min", Duration(999.6): "1.0 µs",
+		Bytes(12): "12 B", Bytes(1400): "1.4 kB", Bytes(2e9): "2.0 GB", Bytes(-5e6): "−5.0 MB",
+		Times(2.44): "2.4 times", Times(22469): "22,469 times", Percent(0.008): "0.8%", Percent(0.45): "45%",
+		Count(1234567): "1,234,567", Count(1.5): "1.5", Count(0.13): "0.13", Count(100): "100",
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// whole has something of everything, such that all targets are met.
+func whole() *result.Results {
+	lat := func(p50 float64) result.Latency {
+		return result.Latency{N: 1000, P50: p50, P90: 2 * p50, P99: 3 * p50, Max: 4 * p50, Mean: p50}
+	}
+	r := &result.Results{Mode: "full", Machine: result.Machine{Provider: "local", Cores: 2}}
+	r.Reads = &result.Reads{EtcdGet: 1e6, EtcdGets: 500,
+		Encodings: []result.Encoding{{Name: "protobuf", Status: 200, Bytes: 2e6}, {Name: "CBOR", Status: 406}}}
+	for _, n := range []int{100, 1000, 10_000, 100_000} {
+		s := result.Size{Objects: n, ObjectBytes: result.Small}
+		for name := range opNames {
+			s.Ops = append(s.Ops, result.Op{Name: name, Latency: lat(1.5e6), Alloc: 1, WireIn: 1e6})
+		}
+		s.Find("map").Latency, s.Find("lister get").Latency = lat(20), lat(50)
+		s.Find("livez").Latency, s.Find("get rv=0").Latency = lat(5e5), lat(1e6)
+		s.Find("indexer by label").Latency = lat(100)
+		r.Reads.Sizes = append(r.Reads.Sizes, s)
+	}
+	r.Sync = &result.Sync{}
+	for _, set := range [][2]int{{10_000, result.Small}, {1000, result.Big}, {100_000, result.Small}} {
+		for _, k := range []int{1, 4, 16} {
+			for i, mode := range []string{"stream", "list+watch", "list"} {
+				run := result.SyncRun{Mode: mode, K: k, Objects: set[0], ObjectBytes: set[1], Seconds: float64(k),
+					Rounds: []float64{float64(k)}, Heap: 3e7, Passed: float64(k * set[0])}
+				r.Sync.Runs = append(r.Sync.Runs, run)
+				r.Sync.Memory = append(r.Sync.Memory, result.Memory{Mode: mode, K: k, Objects: set[0], ObjectBytes: set[1],
+					Before: 3e8, Peak: 4e8 + float64(i)*1e8})
+			}
+		}
+	}
+	for _, k := range []int{1, 4, 16} {
+		r.Sharing = append(r.Sharing, result.Share{K: k, Factories: 1, Objects: 10_000, Heap: 3e7, WireIn: 1, ClientCPU: 1, ServerCPU: 1})
+		if k > 1 {
+			r.Sharing = append(r.Sharing, result.Share{K: k, Factories: k, Objects: 10_000, Heap: 3e7 * float64(k), WireIn: 1, ClientCPU: 1, ServerCPU: 1})
+		}
+	}
+	for _, name := range []string{"0", "100", "500", "max"} {
+		r.Lag = append(r.Lag, result.Load{Name: name, Written: 900, Probes: 100, Stale: 20, Answer: lat(1e6), Raw: lat(1e6),
+			Floor: lat(1e6), Store: lat(1e6), Wait: lat(1.05e6), Behind: lat(1e5),
+			Histogram: []result.Bucket{{UpTo: 1e5, Count: 60}, {Count: 40}},
+			Remedies:  []result.Remedy{{Name: "hope", Reads: 10, Stale: 2, Latency: lat(200)}, {Name: "wait", Reads: 10, Latency: lat(300)}}})
+	}
+	r.Ourselves = &result.Ourselves{
+		Wire:   result.Wire{Pairs: 10, With: lat(1e6), Without: lat(1e6), Ratio: 1, CPU: 2e3, CPUWithout: 3e4, Allocs: 12, AllocsTotal: 117},
+		Start:  &result.Start{Rounds: make([]result.StartRound, 3), Whole: 3, Etcd: 0.2, Server: 2},
+		Warm:   &result.Clone{Clone: 0.1, Up: 3, Lesson: 1, Total: 4.1, Build: 20},
+		Cold:   &result.Clone{Clone: 0.1, Up: 600, Lesson: 30, Total: 630, Build: 620},
+		Suites: &result.Suite{E2E: 90, Sum: 30, Lessons: map[string]float64{"01-direct": 30}},
+	}
+	r.Profiles = map[string]result.Profile{"lister get": {What: "lister Get", Flat: []result.Line{{Func: "x", Share: 0.5}}}}
+	return r
+}

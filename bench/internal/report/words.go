@@ -1,0 +1,288 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/template"
+
+	"client-go-lessons/bench/internal/result"
+)
+
+// words are the functions of the template that know the results.
+func words(r *result.Results) template.FuncMap {
+	return template.FuncMap{
+		"thousand": func() *result.Size {
+			if r.Reads == nil {
+				return nil
+			}
+			return r.Reads.Of(1000)
+		},
+		"op": func(s *result.Size, name string) *result.Op { return s.Find(name) },
+		"ratio": func(s *result.Size, a, b string) float64 {
+			return s.Find(a).Latency.P50 / s.Find(b).Latency.P50
+		},
+		"allocRatio": func(s *result.Size, a, b string) float64 { return s.Find(a).Alloc / s.Find(b).Alloc },
+		"opName":     func(name string) string { return opNames[name] },
+		"p99":        p99,
+		"wireBytes": func(n float64) string {
+			if n < 0.5 {
+				return "0"
+			}
+			return Bytes(n)
+		},
+		"ifZero": func(n int) string {
+			if n == 0 {
+				return "–"
+			}
+			return Count(n)
+		},
+		"float64":  func(n int64, unit float64) float64 { return float64(n) * unit },
+		"provider": func(name string) string { return providers[name] },
+		"shrink":   func() float64 { return shrunk(r.Reads) },
+		"growth":   func() *growth { return grown(r.Reads) },
+		"cbor":     cbor,
+		"mode":     func(m string) string { return modeNames[m] },
+		"size":     func(n int) string { return Bytes(float64(n)) },
+		"slowest":  func(rounds []float64) float64 { return slices.Max(rounds) },
+		"syncOf": func(k, objects, bytes int) *syncs {
+			return syncsOf(r.Sync, k, objects, bytes)
+		},
+		"memoryOf": func(k int) *memories { return memoriesOf(r.Sync, k) },
+		"shareOf":  func() *shares { return sharesOf(r.Sharing) },
+		"load":     loadName,
+		"asked": func(l result.Load) string {
+			if l.Asked < 0 {
+				return "all it can"
+			}
+			return fmt.Sprintf("%d/s", l.Asked)
+		},
+		"lagRows":      lagRows,
+		"remediesSeen": remediesSeen,
+		"profile":      func(key, order string) string { return profileTable(r.Profiles, key, order) },
+	}
+}
+
+var opNames = map[string]string{
+	"map": "map behind a mutex (limit)", "map, key built": "the same, key built for each call",
+	"lister get": "lister Get", "indexer get": "indexer GetByKey", "indexer by label": "indexer ByIndex, 1 label in 100",
+	"lister list by label": "lister List by label", "lister list": "lister List",
+	"livez": "bare GET /livez (limit)", "get": "Get", "get rv=0": "Get, resourceVersion \"0\"", "get json": "Get in JSON",
+	"list by label": "List by label", "list": "List", "list rv=0": "List, resourceVersion \"0\"",
+	"list paged": "List in pages of 500", "list json": "List in JSON",
+}
+
+var providers = map[string]string{
+	"local": "local control plane, etcd without fsync", "kind": "kind", "other": "an existing cluster",
+}
+
+// p99 of fewer than a hundred calls would be the slowest one.
+func p99(l result.Latency) string {
+	if l.N < 100 {
+		return "–"
+	}
+	return Duration(l.P99)
+}
+
+// shrunk is by how much the List of 1,000 in protobuf was compressed on its way.
+func shrunk(r *result.Reads) float64 {
+	for _, e := range r.Encodings {
+		if s := r.Of(1000); s != nil && e.Name == "protobuf" && e.Bytes > 0 {
+			return 1 - s.Find("list").WireIn/float64(e.Bytes)
+		}
+	}
+	return 0
+}
+
+type growth struct {
+	From, To                      int
+	List, ListerList, Get, Lister float64
+}
+
+// grown compares the smallest and the largest size of small objects.
+func grown(r *result.Reads) *growth {
+	if r == nil {
+		return nil
+	}
+	var first, last *result.Size
+	for i := range r.Sizes {
+		s := &r.Sizes[i]
+		if s.ObjectBytes > result.Small {
+			continue
+		}
+		if first == nil || s.Objects < first.Objects {
+			first = s
+		}
+		if last == nil || s.Objects > last.Objects {
+			last = s
+		}
+	}
+	if first == nil || first == last {
+		return nil
+	}
+	times := func(name string) float64 { return last.Find(name).Latency.P50 / first.Find(name).Latency.P50 }
+	return &growth{first.Objects, last.Objects, times("list"), times("lister list"), times("get"), times("lister get")}
+}
+
+func cbor(encodings []result.Encoding) string {
+	for _, e := range encodings {
+		switch {
+		case e.Name != "CBOR":
+		case e.Status == 200:
+			return "This server offers CBOR."
+		default:
+			return fmt.Sprintf("CBOR is not offered here: the answer is %d. It is behind the feature gate "+
+				"`CBORServingAndStorage`, which is alpha and off by default in Kubernetes 1.37.1.", e.Status)
+		}
+	}
+	return ""
+}
+
+type syncs struct{ Stream, ListWatch, List *result.SyncRun }
+
+func syncsOf(s *result.Sync, k, objects, bytes int) *syncs {
+	if s == nil {
+		return nil
+	}
+	all := &syncs{s.Find("stream", k, objects, bytes), s.Find("list+watch", k, objects, bytes), s.Find("list", k, objects, bytes)}
+	if all.Stream == nil || all.ListWatch == nil || all.List == nil {
+		return nil
+	}
+	return all
+}
+
+type memories struct {
+	Objects, ObjectBytes          int
+	Stream, ListWatch             result.Memory
+	StreamGrowth, ListWatchGrowth float64
+}
+
+// memoriesOf takes the largest objects, and the memory from before the first sync of each process.
+func memoriesOf(s *result.Sync, k int) *memories {
+	if s == nil {
+		return nil
+	}
+	m := &memories{}
+	for _, one := range s.Memory {
+		m.ObjectBytes = max(m.ObjectBytes, one.ObjectBytes)
+	}
+	first := map[string]float64{}
+	found := 0
+	for _, one := range s.Memory {
+		if one.ObjectBytes != m.ObjectBytes {
+			continue
+		}
+		if _, ok := first[one.Mode]; !ok {
+			first[one.Mode] = one.Before
+		}
+		if one.K != k {
+			continue
+		}
+		m.Objects = one.Objects
+		switch one.Mode {
+		case "stream":
+			m.Stream, m.StreamGrowth = one, one.Peak-first[one.Mode]
+			found++
+		case "list+watch":
+			m.ListWatch, m.ListWatchGrowth = one, one.Peak-first[one.Mode]
+			found++
+		}
+	}
+	if found != 2 {
+		return nil
+	}
+	return m
+}
+
+type shares struct {
+	K         int
+	One, Many result.Share
+}
+
+// sharesOf takes the largest number of handlers.
+func sharesOf(all []result.Share) *shares {
+	s := &shares{}
+	for _, one := range all {
+		s.K = max(s.K, one.K)
+	}
+	for _, one := range all {
+		switch {
+		case one.K != s.K:
+		case one.Factories == 1:
+			s.One = one
+		default:
+			s.Many = one
+		}
+	}
+	if s.One.K == 0 || s.Many.K == 0 {
+		return nil
+	}
+	return s
+}
+
+type lagRow struct {
+	Name string
+	result.Latency
+}
+
+func lagRows(l result.Load) []lagRow {
+	return []lagRow{
+		{"answer", l.Answer}, {"raw watch", l.Raw}, {"floor", l.Floor}, {"store", l.Store}, {"fresh.Waiter", l.Wait},
+	}
+}
+
+// remediesSeen says which remedies let stale reads through, and what the others cost at the highest
+// load.
+func remediesSeen(loads []result.Load) string {
+	stale := map[string]int{}
+	var names []string
+	for _, l := range loads {
+		for _, r := range l.Remedies {
+			if !slices.Contains(names, r.Name) {
+				names = append(names, r.Name)
+			}
+			stale[r.Name] += r.Stale
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	var leaky, tight []string
+	for _, name := range names {
+		if stale[name] > 0 {
+			leaky = append(leaky, fmt.Sprintf("%q (%s)", name, Count(stale[name])))
+		} else {
+			tight = append(tight, fmt.Sprintf("%q", name))
+		}
+	}
+	text := "**Seen.** "
+	if len(leaky) > 0 {
+		text += "Stale reads came with " + strings.Join(leaky, " and ") + ", at all loads together. "
+	}
+	if len(tight) > 0 {
+		text += "None came with " + strings.Join(tight, ", ") + ". "
+	}
+	last := loads[len(loads)-1]
+	var costs []string
+	for _, r := range last.Remedies {
+		costs = append(costs, fmt.Sprintf("%s for %q", Duration(r.Latency.P99), r.Name))
+	}
+	return text + "At the highest load, p99 of a read was " + strings.Join(costs, ", ") + "."
+}
+
+func profileTable(profiles map[string]result.Profile, key, order string) string {
+	p, ok := profiles[key]
+	if !ok {
+		return ""
+	}
+	lines, what := p.Flat, "in the function itself"
+	if order == "cum" {
+		lines, what = p.Cum, "in the function and what it calls"
+	}
+	t := newRows()
+	row(t, p.What+", by CPU profile", what)
+	for _, l := range lines {
+		row(t, "`"+l.Func+"`", Percent(l.Share))
+	}
+	return "\n" + table(t) + "\n"
+}

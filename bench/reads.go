@@ -1,0 +1,368 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
+
+	"client-go-lessons/bench/internal/result"
+)
+
+// op is one way to read.
+type op struct {
+	name, kind string
+	// batch is how many calls are timed together: a single one of those from memory takes less
+	// than reading the clock twice.
+	batch int
+	run   func() error
+}
+
+const inMemory = 64
+
+// reader holds what the ways to read need: a synced informer with an index, and a plain map.
+type reader struct {
+	line *line
+	ns   string
+	ops  []op
+	stop func()
+}
+
+// byShard is the name of the index.
+const byShard = "shard"
+
+// guarded is the physical limit: the least that a cache which several goroutines use can do.
+type guarded struct {
+	mu sync.Mutex
+	m  map[string]*corev1.ConfigMap
+}
+
+func (g *guarded) get(key string) *corev1.ConfigMap {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.m[key]
+}
+
+// sink keeps the compiler from leaving reads out.
+var sink any
+
+// newReader syncs an informer on the set and makes the list of ways to read it.
+func (l *lab) newReader(ctx context.Context, s set) (_ *reader, err error) {
+	r := &reader{stop: func() {}}
+	if r.ns, err = l.objects(ctx, s); err != nil {
+		return nil, err
+	}
+	if r.line, err = l.dial(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	factory := informers.NewSharedInformerFactoryWithOptions(r.line.client, 0, informers.WithNamespace(r.ns))
+	r.stop = func() {
+		cancel()
+		factory.Shutdown()
+		r.line.close()
+	}
+	defer func() {
+		if err != nil {
+			r.stop()
+		}
+	}()
+	informer := factory.Core().V1().ConfigMaps().Informer()
+	err = informer.AddIndexers(cache.Indexers{byShard: func(obj any) ([]string, error) {
+		cm, ok := obj.(*corev1.ConfigMap)
+		if !ok {
+			return nil, fmt.Errorf("a %T", obj)
+		}
+		return []string{cm.Labels["shard"]}, nil
+	}})
+	if err != nil {
+		return nil, err
+	}
+	factory.StartWithContext(ctx)
+	if err := factory.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+		return nil, fmt.Errorf("sync the cache: %w", err)
+	}
+	lister := factory.Core().V1().ConfigMaps().Lister().ConfigMaps(r.ns)
+	indexer := informer.GetIndexer()
+
+	// Every way reads the same random names, one after the other.
+	plain := &guarded{m: map[string]*corev1.ConfigMap{}}
+	names, keys := make([]string, 4096), make([]string, 4096)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range names {
+		names[i] = item(random.IntN(s.objects))
+		keys[i] = r.ns + "/" + names[i]
+		cm, err := lister.Get(names[i])
+		if err != nil {
+			return nil, fmt.Errorf("read ConfigMap %s from the cache: %w", names[i], err)
+		}
+		plain.m[keys[i]] = cm
+	}
+	turn := 0
+	next := func() int { turn++; return turn % len(names) }
+
+	api, plainJSON := r.line.client.CoreV1().ConfigMaps(r.ns), r.line.json.CoreV1().ConfigMaps(r.ns)
+	selector := labels.SelectorFromSet(labels.Set{"shard": "1"})
+	atLeast := func(want, have int) error {
+		if have < want {
+			return fmt.Errorf("%d ConfigMaps, want %d", have, want)
+		}
+		return nil
+	}
+	each := s.objects / shards // the objects with one label
+	list := func(o metav1.ListOptions, want int) func() error {
+		return func() error {
+			got, err := api.List(ctx, o)
+			if err != nil {
+				return err
+			}
+			return atLeast(want, len(got.Items))
+		}
+	}
+	r.ops = []op{
+		{"map", "limit", inMemory, func() error { sink = plain.get(keys[next()]); return nil }},
+		{"map, key built", "limit", inMemory, func() error { sink = plain.get(r.ns + "/" + names[next()]); return nil }},
+		{"lister get", "memory", inMemory, func() error {
+			cm, err := lister.Get(names[next()])
+			sink = cm
+			return err
+		}},
+		{"indexer get", "memory", inMemory, func() error {
+			obj, _, err := indexer.GetByKey(keys[next()])
+			sink = obj
+			return err
+		}},
+		{"indexer by label", "memory", 1, func() error {
+			objs, err := indexer.ByIndex(byShard, strconv.Itoa(next()%shards))
+			sink = objs
+			return err
+		}},
+		{"lister list by label", "memory", 1, func() error {
+			list, err := lister.List(selector)
+			sink = list
+			if err != nil {
+				return err
+			}
+			return atLeast(each, len(list))
+		}},
+		{"lister list", "memory", 1, func() error {
+			list, err := lister.List(labels.Everything())
+			sink = list
+			if err != nil {
+				return err
+			}
+			return atLeast(s.objects, len(list))
+		}},
+		{"livez", "limit", 1, func() error {
+			status, _, err := r.line.bare(ctx, "/livez")
+			if err == nil && status != http.StatusOK {
+				err = fmt.Errorf("/livez answers %d", status)
+			}
+			return err
+		}},
+		{"get", "server", 1, func() error {
+			_, err := api.Get(ctx, names[next()], metav1.GetOptions{})
+			return err
+		}},
+		{"get rv=0", "server", 1, func() error {
+			_, err := api.Get(ctx, names[next()], metav1.GetOptions{ResourceVersion: "0"})
+			return err
+		}},
+		{"get json", "server", 1, func() error {
+			_, err := plainJSON.Get(ctx, names[next()], metav1.GetOptions{})
+			return err
+		}},
+		{"list by label", "server", 1, list(metav1.ListOptions{LabelSelector: selector.String()}, each)},
+		{"list", "server", 1, list(metav1.ListOptions{}, s.objects)},
+		{"list rv=0", "server", 1, list(metav1.ListOptions{ResourceVersion: "0"}, s.objects)},
+		{"list paged", "server", 1, func() error {
+			o, n := metav1.ListOptions{Limit: 500}, 0
+			for {
+				page, err := api.List(ctx, o)
+				if err != nil {
+					return err
+				}
+				n += len(page.Items)
+				if o.Continue = page.Continue; o.Continue == "" {
+					return atLeast(s.objects, n)
+				}
+			}
+		}},
+		{"list json", "server", 1, func() error {
+			got, err := plainJSON.List(ctx, metav1.ListOptions{})
+			if err != nil {
+				return err
+			}
+			return atLeast(s.objects, len(got.Items))
+		}},
+	}
+	return r, nil
+}
+
+// pick returns the ways of those names, in this order.
+func (r *reader) pick(names ...string) []op {
+	var ops []op
+	for _, name := range names {
+		for _, o := range r.ops {
+			if o.name == name {
+				ops = append(ops, o)
+			}
+		}
+	}
+	return ops
+}
+
+// effort is how long a way to read is tried.
+type effort struct {
+	slice  time.Duration // for each way, in all rounds together
+	rounds int
+	least  int // samples, however long they take
+}
+
+// measure tries the ways by turns, so that whatever else the machine does hits all of them alike.
+func (r *reader) measure(ctx context.Context, ops []op, e effort) ([]result.Op, error) {
+	recorders := make([]*result.Recorder, len(ops))
+	measured := make([]result.Op, len(ops))
+	calls := make([]int, len(ops))
+	for i, o := range ops {
+		recorders[i] = result.NewRecorder()
+		measured[i].Name, measured[i].Kind = o.name, o.kind
+		if err := o.run(); err != nil { // the first one warms caches and connections
+			return nil, fmt.Errorf("%s: %w", o.name, err)
+		}
+	}
+	for range e.rounds {
+		for i, o := range ops {
+			var before, after runtime.MemStats
+			in, out, requests := r.line.traffic.in.Load(), r.line.traffic.out.Load(), r.line.traffic.requests.Load()
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			for began, n := time.Now(), 0; n < e.least/e.rounds || time.Since(began) < e.slice/time.Duration(e.rounds); n++ {
+				start := time.Now()
+				for range o.batch {
+					if err := o.run(); err != nil {
+						return nil, fmt.Errorf("%s: %w", o.name, err)
+					}
+				}
+				recorders[i].Add(time.Since(start) / time.Duration(o.batch))
+				calls[i] += o.batch
+			}
+			runtime.ReadMemStats(&after)
+			m := &measured[i]
+			m.Allocs += float64(after.Mallocs - before.Mallocs)
+			m.Alloc += float64(after.TotalAlloc - before.TotalAlloc)
+			m.WireIn += float64(r.line.traffic.in.Load() - in)
+			m.WireOut += float64(r.line.traffic.out.Load() - out)
+			m.Requests += float64(r.line.traffic.requests.Load() - requests)
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for i := range measured {
+		m, n := &measured[i], float64(calls[i])
+		m.Latency = recorders[i].Latency()
+		for _, v := range []*float64{&m.Allocs, &m.Alloc, &m.WireIn, &m.WireOut, &m.Requests} {
+			*v /= n
+		}
+	}
+	return measured, nil
+}
+
+// reads is the first part.
+func (l *lab) reads(ctx context.Context, sets []set, e effort) (*result.Reads, error) {
+	out := &result.Reads{}
+	for _, s := range sets {
+		l.say.step("reads: %d ConfigMaps of %d bytes", s.objects, s.bytes)
+		r, err := l.newReader(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		ops, err := r.measure(ctx, r.ops, e)
+		r.stop()
+		if err != nil {
+			return nil, err
+		}
+		out.Sizes = append(out.Sizes, result.Size{Objects: s.objects, ObjectBytes: s.bytes, Ops: ops})
+	}
+	if err := l.etcdTime(ctx, out, 500); err != nil {
+		return nil, err
+	}
+	return out, l.encodings(ctx, out)
+}
+
+// etcdTime asks the server how long it waited for etcd, over many Gets, and whether Gets with
+// resourceVersion "0" went there at all.
+func (l *lab) etcdTime(ctx context.Context, out *result.Reads, gets int) error {
+	l.say.step("reads: etcd's part")
+	ns, err := l.objects(ctx, small(1000))
+	if err != nil {
+		return err
+	}
+	n, err := l.dial()
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	var states [3]serverState
+	for i, rv := range []string{"", "0"} {
+		if states[i], err = n.server(ctx); err != nil {
+			return err
+		}
+		for j := range gets {
+			if _, err := n.client.CoreV1().ConfigMaps(ns).Get(ctx, item(j%1000), metav1.GetOptions{ResourceVersion: rv}); err != nil {
+				return err
+			}
+		}
+	}
+	if states[2], err = n.server(ctx); err != nil {
+		return err
+	}
+	live, cached := states[1].sub(states[0]), states[2].sub(states[1])
+	out.EtcdGets = int(live.etcdGets)
+	if live.etcdGets > 0 {
+		out.EtcdGet = live.etcdSum / live.etcdGets * float64(time.Second)
+	}
+	out.EtcdOfCached = cached.etcdGets / float64(gets)
+	return nil
+}
+
+// encodings asks for a List of 1,000 in each encoding that Kubernetes knows.
+func (l *lab) encodings(ctx context.Context, out *result.Reads) error {
+	ns, err := l.objects(ctx, small(1000))
+	if err != nil {
+		return err
+	}
+	n, err := l.dial()
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	for _, e := range []result.Encoding{
+		{Name: "JSON", Type: "application/json"},
+		{Name: "protobuf", Type: "application/vnd.kubernetes.protobuf"},
+		{Name: "CBOR", Type: "application/cbor"},
+	} {
+		status, body, err := n.bare(ctx, "/api/v1/namespaces/"+ns+"/configmaps", "Accept", e.Type)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		e.Status = status
+		if status == http.StatusOK {
+			e.Bytes = len(body)
+		}
+		out.Encodings = append(out.Encodings, e)
+	}
+	return nil
+}

@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/metrics"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	k8sruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+
+	"client-go-lessons/bench/internal/result"
+)
+
+// The ways to fill a cache.
+const (
+	stream    = "stream"     // a WATCH that begins with all objects: what informers do since client-go 0.35
+	listWatch = "list+watch" // what they did before, and do where the server cannot stream
+	list      = "list"       // no informer at all: the limit
+)
+
+var modes = []string{stream, listWatch, list}
+
+// source is what an informer reads from. The method below is the one by which client-go lets a
+// source say that it cannot stream (k8s.io/client-go/util/watchlist). The environment variable
+// KUBE_FEATURE_WatchListClient does the same, for the whole process and for good.
+type source struct {
+	*cache.ListWatch
+	listOnly bool
+}
+
+func (s source) IsWatchListSemanticsUnSupported() bool { return s.listOnly }
+
+func (n *line) source(ns, mode string) source {
+	api := n.client.CoreV1().ConfigMaps(ns)
+	return source{&cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (k8sruntime.Object, error) {
+			return api.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return api.Watch(ctx, o)
+		},
+	}, mode == listWatch}
+}
+
+// fill fills k caches at once and returns when all are full. The stop function ends them; until
+// then they keep what they have.
+func (n *line) fill(ctx context.Context, ns, mode string, k int) (passed int, stop func(), err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	end := func() {
+		cancel()
+		running.Wait()
+	}
+	if mode == list {
+		lists, errs := make([]*corev1.ConfigMapList, k), make([]error, k)
+		for i := range k {
+			running.Go(func() { lists[i], errs[i] = n.client.CoreV1().ConfigMaps(ns).List(ctx, metav1.ListOptions{}) })
+		}
+		running.Wait()
+		if err := errors.Join(errs...); err != nil {
+			end()
+			return 0, nil, err
+		}
+		for _, l := range lists {
+			passed += len(l.Items)
+		}
+		return passed, func() { runtime.KeepAlive(lists); end() }, nil
+	}
+	caches := make([]cache.SharedIndexInformer, k)
+	synced := make([]cache.DoneChecker, k)
+	for i := range k {
+		caches[i] = cache.NewSharedIndexInformer(n.source(ns, mode), &corev1.ConfigMap{}, 0, cache.Indexers{})
+		synced[i] = caches[i].HasSyncedChecker()
+		running.Go(func() { caches[i].RunWithContext(ctx) })
+	}
+	if !cache.WaitFor(ctx, "", synced...) {
+		end()
+		return 0, nil, context.Cause(ctx)
+	}
+	for _, c := range caches {
+		passed += len(c.GetStore().ListKeys())
+	}
+	return passed, func() { runtime.KeepAlive(caches); end() }, nil
+}
+
+// round is one fill, measured.
+func (l *lab) round(ctx context.Context, ns, mode string, k int) (r result.SyncRun, err error) {
+	n, err := l.dial()
+	if err != nil {
+		return r, err
+	}
+	defer n.close()
+	admin, err := l.dial()
+	if err != nil {
+		return r, err
+	}
+	defer admin.close()
+	// Both connections are open before anything is timed.
+	if _, _, err := n.bare(ctx, "/livez"); err != nil {
+		return r, err
+	}
+	if _, err := admin.server(ctx); err != nil {
+		return r, err
+	}
+	server, err := admin.server(ctx)
+	if err != nil {
+		return r, err
+	}
+	settle()
+	in, requests := n.traffic.in.Load(), n.traffic.requests.Load()
+	before, cpu := memory(), clientCPU()
+	peak := watchHeap()
+	start := time.Now()
+	passed, stop, err := n.fill(ctx, ns, mode, k)
+	took := time.Since(start)
+	highest := peak()
+	if err != nil {
+		return r, fmt.Errorf("%s of %s: %w", mode, ns, err)
+	}
+	r.ClientCPU = clientCPU() - cpu
+	now := memory()
+	r.Alloc = float64(now.TotalAlloc - before.TotalAlloc)
+	after, err := admin.server(ctx)
+	settle()
+	kept := memory()
+	stop()
+	if err != nil {
+		return r, err
+	}
+	grew := after.sub(server)
+	r.ServerAlloc, r.ServerCPU = grew.alloc, grew.cpu
+	r.Seconds, r.Passed = took.Seconds(), float64(passed)
+	r.Heap = float64(kept.HeapAlloc) - float64(before.HeapAlloc)
+	r.HeapPeak = float64(highest) - float64(before.HeapAlloc)
+	r.WireIn = float64(n.traffic.in.Load() - in)
+	r.Requests = float64(n.traffic.requests.Load() - requests)
+	return r, nil
+}
+
+// syncs fills caches in all modes by turns, that many rounds, and takes the medians.
+func (l *lab) syncs(ctx context.Context, s set, ks []int, rounds int) ([]result.SyncRun, error) {
+	ns, err := l.objects(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var runs []result.SyncRun
+	for _, k := range ks {
+		l.say.step("sync: %d at once, %d ConfigMaps of %d bytes", k, s.objects, s.bytes)
+		all := make([][]result.SyncRun, len(modes))
+		for i := range rounds {
+			for m := range modes {
+				m = (m + i) % len(modes) // nobody is always first
+				l.say.detail("round %d of %d, %s", i+1, rounds, modes[m])
+				r, err := l.round(ctx, ns, modes[m], k)
+				if err != nil {
+					return nil, err
+				}
+				all[m] = append(all[m], r)
+			}
+		}
+		for m, rounds := range all {
+			run := medians(rounds)
+			run.Mode, run.K, run.Objects, run.ObjectBytes = modes[m], k, s.objects, s.bytes
+			runs = append(runs, run)
+		}
+	}
+	return runs, nil
+}
+
+func medians(rounds []result.SyncRun) (m result.SyncRun) {
+	of := func(field func(*result.SyncRun) *float64) {
+		var values []float64
+		for i := range rounds {
+			values = append(values, *field(&rounds[i]))
+		}
+		*field(&m) = result.Median(values...)
+	}
+	for _, r := range rounds {
+		m.Rounds = append(m.Rounds, r.Seconds)
+	}
+	of(func(r *result.SyncRun) *float64 { return &r.Seconds })
+	of(func(r *result.SyncRun) *float64 { return &r.Requests })
+	of(func(r *result.SyncRun) *float64 { return &r.WireIn })
+	of(func(r *result.SyncRun) *float64 { return &r.Heap })
+	of(func(r *result.SyncRun) *float64 { return &r.HeapPeak })
+	of(func(r *result.SyncRun) *float64 { return &r.Alloc })
+	of(func(r *result.SyncRun) *float64 { return &r.ServerAlloc })
+	of(func(r *result.SyncRun) *float64 { return &r.ServerCPU })
+	of(func(r *result.SyncRun) *float64 { return &r.ClientCPU })
+	of(func(r *result.SyncRun) *float64 { return &r.Passed })
+	return m
+}
+
+// memories measures the API server's resident memory, each mode on a new local cluster: a process
+// gives memory back so slowly that one mode's peak would hide the next one's.
+func (l *lab) memories(ctx context.Context, s set, ks []int) ([]result.Memory, error) {
+	var out []result.Memory
+	for _, mode := range modes {
+		l.say.step("sync: server memory by %s, %d ConfigMaps of %d bytes, on a new cluster", mode, s.objects, s.bytes)
+		one, err := l.memoriesOf(ctx, s, mode, ks)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, one...)
+	}
+	return out, nil
+}
+
+func (l *lab) memoriesOf(ctx context.Context, s set, mode string, ks []int) (out []result.Memory, err error) {
+	own, err := startCluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, own.down()) }()
+	fresh := &lab{cluster: own.cluster, say: l.say, sets: map[set]string{}}
+	ns, err := fresh.objects(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	admin, err := fresh.dial()
+	if err != nil {
+		return nil, err
+	}
+	defer admin.close()
+	for _, k := range ks {
+		n, err := fresh.dial()
+		if err != nil {
+			return nil, err
+		}
+		before, err := admin.server(ctx)
+		if err != nil {
+			return nil, err
+		}
+		peak := admin.watchMemory(ctx)
+		_, stop, err := n.fill(ctx, ns, mode, k)
+		if err != nil {
+			_, _ = peak()
+			n.close()
+			return nil, err
+		}
+		last, err := admin.server(ctx)
+		highest, failed := peak()
+		stop()
+		n.close()
+		if err := errors.Join(err, failed); err != nil {
+			return nil, err
+		}
+		settle()
+		out = append(out, result.Memory{
+			Mode: mode, K: k, Objects: s.objects, ObjectBytes: s.bytes, Before: before.rss, Peak: max(highest, last.rss),
+		})
+	}
+	return out, nil
+}
+
+func memory() (m runtime.MemStats) {
+	runtime.ReadMemStats(&m)
+	return m
+}
+
+// watchHeap samples the size of the client's heap until it is called.
+func watchHeap() func() uint64 {
+	var peak atomic.Uint64
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+		tick := time.NewTicker(2 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			metrics.Read(sample)
+			peak.Store(max(peak.Load(), sample[0].Value.Uint64()))
+			select {
+			case <-tick.C:
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() uint64 {
+		close(end)
+		<-ended
+		return peak.Load()
+	}
+}
+
+// clientCPU is the CPU time that this process has used, in seconds.
+func clientCPU() float64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}
