@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"client-go-lessons/internal/lesson"
 )
 
@@ -63,6 +65,13 @@ func BenchmarkWire(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Run(name, func(b *testing.B) { getStill(b, client) })
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := client.CoreV1().ConfigMaps("ns").Get(b.Context(), item(0), metav1.GetOptions{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -171,7 +171,7 @@ func (l *lab) all(ctx context.Context, o options, r *result.Results) (err error)
 			r.Sync.Runs = append(r.Sync.Runs, runs...)
 		}
 		for _, s := range p.memories {
-			memory, err := l.memories(ctx, s, []int{1, 4, 16})
+			memory, err := l.memories(ctx, s, p.ks)
 			if err != nil {
 				r.Skipped["memory"] = reason(err)
 				break
@@ -207,7 +207,7 @@ func (l *lab) all(ctx context.Context, o options, r *result.Results) (err error)
 		if o.quick {
 			return ctx.Err()
 		}
-		r.Ourselves.Start, err = l.starts(ctx, 3)
+		r.Ourselves.Start, err = l.starts(ctx, p.starts)
 		skip("start", err)
 		r.Ourselves.Warm, err = l.clone(ctx, false)
 		skip("warm", err)
@@ -251,7 +251,7 @@ type syncPlan struct {
 func plan(mode string) amount {
 	p := amount{
 		reads: []set{small(100), small(1000), small(10_000), big(200)},
-		slice: 600 * time.Millisecond,
+		slice: 400 * time.Millisecond,
 		least: 3,
 		syncs: []syncPlan{
 			{small(1000), []int{1}, 5}, {small(10_000), []int{1, 4, 16}, 3}, {big(200), []int{1, 4, 16}, 3},
@@ -260,8 +260,9 @@ func plan(mode string) amount {
 		large:    small(10_000),
 		ks:       []int{1, 4, 16},
 		sharing:  1,
-		probes:   600,
-		pairs:    3600,
+		probes:   480,
+		pairs:    2400,
+		starts:   2,
 		profile:  2,
 	}
 	switch mode {
@@ -272,12 +273,12 @@ func plan(mode string) amount {
 			{small(100_000), []int{1}, 3},
 		}
 		p.memories = []set{small(10_000), big(1000)}
-		p.sharing, p.probes, p.pairs, p.profile = 3, 3000, 9000, 5
+		p.sharing, p.probes, p.pairs, p.profile, p.starts = 3, 3000, 9000, 5, 5
 	case "quick":
 		p.slice, p.least = 60*time.Millisecond, 1
 		p.reads, p.large = []set{small(100), small(1000), big(20)}, small(1000)
 		p.syncs = []syncPlan{{small(1000), []int{1, 4}, 1}, {big(20), []int{1, 4}, 1}}
-		p.ks, p.memories, p.probes, p.pairs, p.profile = []int{1, 4}, nil, 60, 360, 1
+		p.ks, p.memories, p.probes, p.pairs, p.profile = []int{1, 4}, []set{big(20)}, 60, 360, 1
 	}
 	return p
 }

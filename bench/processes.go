@@ -153,7 +153,7 @@ func floorStart(ctx context.Context, bin string) (etcd, server float64, err erro
 	if err != nil {
 		return 0, 0, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	ports, err := freePorts(3)
 	if err != nil {
 		return 0, 0, err
@@ -265,7 +265,7 @@ func (l *lab) clone(ctx context.Context, cold bool) (_ *result.Clone, err error)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	// caches makes new ones. The tool keeps the compiled control plane in the user's cache folder.
 	caches := func(name string) []string {
 		env := []string{"KUBECONFIG=", "GOFLAGS=" + os.Getenv("GOFLAGS")}
@@ -365,7 +365,7 @@ func (l *lab) suites(ctx context.Context) (*result.Suite, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	for _, path := range lessons {
 		name := filepath.Base(path)
 		l.say.step("ourselves: lesson %s", name)
