@@ -240,6 +240,7 @@ type amount struct {
 	probes   int   // for each load
 	pairs    int   // of Gets with and without internal/wire
 	profile  int   // seconds of each
+	starts   int   // of the control plane
 }
 
 type syncPlan struct {
