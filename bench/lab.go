@@ -152,12 +152,9 @@ func (l *lab) objects(ctx context.Context, s set) (string, error) {
 }
 
 func (l *lab) scratch(ctx context.Context) (string, error) {
-	ns, remove, err := l.cluster.Scratch(ctx, "bench")
-	if err != nil {
-		return "", err
-	}
+	ns, remove, err := lesson.Scratch(ctx, l.cluster.Config, "make", "bench", nil)
 	l.remove = append(l.remove, remove)
-	return ns, nil
+	return ns, err
 }
 
 // close deletes the namespaces. The server empties them in the background.

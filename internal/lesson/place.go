@@ -9,7 +9,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Cluster is a cluster that the programs of this workspace may write to.
+// Cluster is a cluster that the programs of this workspace which are no lessons, exercises and
+// bench, may write to.
 type Cluster struct {
 	Config  *rest.Config
 	Context string // name of the kubeconfig context
