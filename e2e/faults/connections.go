@@ -2,6 +2,9 @@ package faults
 
 import "client-go-lessons/e2e/observer"
 
+func reset(match observer.Match) Injection { return on(first(match), observer.ResetAtOnce()) }
+func never(match observer.Match) Injection { return on(match, observer.NeverAnswer()) }
+
 const nobodyKnows = "certificate signed by unknown authority"
 
 var connections = []Row{
@@ -26,12 +29,12 @@ var connections = []Row{
 		},
 	},
 	{
-		Name: "the connection is reset instead of an answer, once",
+		Name: "the connection is reset instead of an answer, to a read or watch, or to an update",
 		Cases: [4][]Case{
-			{survives(1).under(on(first(list), observer.ResetAtOnce()))},
-			{survives(1).under(on(first(list), observer.ResetAtOnce()))},
-			{survives(1).under(on(first(watch), observer.ResetAtOnce())), fails(4, "update ConfigMap app").under(on(first(update), observer.ResetAtOnce()))},
-			{survives(5).under(on(first(get), observer.ResetAtOnce())), fails(4, "update ConfigMap app").under(on(first(update), observer.ResetAtOnce()))},
+			{survives(1).under(reset(list))},
+			{survives(1).under(reset(list))},
+			{survives(1).under(reset(watch)), fails(4, "update ConfigMap app").under(reset(update))},
+			{survives(5).under(reset(get)), fails(4, "update ConfigMap app").under(reset(update))},
 		},
 	},
 	{
@@ -70,14 +73,23 @@ var slowness = []Row{
 	{
 		Name: "an answer that never comes",
 		Cases: [4][]Case{
-			{fails(1, "it hung in step 1").under(on(list, observer.NeverAnswer())).within(window)},
-			{fails(2, "it hung in step 2").under(on(update, observer.NeverAnswer())).within(window), fails(7, "it hung in step 7").under(on(watch, observer.NeverAnswer())).within(window)},
-			{fails(1, "it hung in step 1").under(on(watch, observer.NeverAnswer())).within(window), fails(7, "it hung in step 7").under(on(list, observer.NeverAnswer())).within(window)},
-			{fails(1, "it hung while it prepared").under(on(watch, observer.NeverAnswer())).within(window04), fails(5, "it hung in step 5").under(on(list, observer.NeverAnswer())).within(window04)},
+			{fails(1, "it hung in step 1").under(never(list)).within(window)},
+			{
+				fails(2, "it hung in step 2").under(never(update)).within(window),
+				fails(7, "it hung in step 7").under(never(watch)).within(window),
+			},
+			{
+				fails(1, "it hung in step 1").under(never(watch)).within(window),
+				fails(7, "it hung in step 7").under(never(list)).within(window),
+			},
+			{
+				fails(1, "it hung while it prepared").under(never(watch)).within(window04),
+				fails(5, "it hung in step 5").under(never(list)).within(window04),
+			},
 		},
 	},
 	inAll("no answer to the making of a ConfigMap, before the first step", func(step int) Case {
 		return fails(step, "it hung while it prepared").within(window)
-	}, on(first(create), observer.NeverAnswer())),
-	inAll("no answer to the list of namespaces left behind", survives, on(listNamespaces, observer.NeverAnswer())),
+	}, never(create)),
+	inAll("no answer to the list of namespaces left behind", survives, never(listNamespaces)),
 }

@@ -126,7 +126,7 @@ var rights = []Row{
 			na(readsOnly),
 			{fails(2, `cannot update resource "configmaps"`)},
 			{fails(4, `cannot update resource "configmaps"`)},
-			{fails(4, `cannot update resource "configmaps"`), fails(2, `cannot update resource "configmaps"`)},
+			{fails(2, `cannot update resource "configmaps"`), fails(4, `cannot update resource "configmaps"`)},
 		},
 	},
 	{
@@ -159,15 +159,20 @@ var rights = []Row{
 		Name: "404 for the namespace, to a create",
 		Cases: [4][]Case{
 			na(readsOnly),
-			{fails(2, "create ConfigMap fence").under(on(afterPreparation(2, create), observer.NamespaceNotFound()))},
-			{fails(2, "create ConfigMap color").under(on(afterPreparation(3, create), observer.NamespaceNotFound()))},
-			{fails(3, "write ConfigMap hope-").under(on(afterPreparation(4, create), observer.NamespaceNotFound()))},
+			{fails(2, "create ConfigMap fence").under(noNamespace(2))},
+			{fails(2, "create ConfigMap color").under(noNamespace(3))},
+			{fails(3, "write ConfigMap hope-").under(noNamespace(4))},
 		},
 	},
 	{
 		Name:  "somebody deletes the namespace",
 		Cases: inTheMiddle(NamespaceDeleting, takenAway),
 	},
+}
+
+// noNamespace answers the creates of a lesson's steps as if its namespace were gone.
+func noNamespace(lesson int) Injection {
+	return on(afterPreparation(lesson, create), observer.NamespaceNotFound())
 }
 
 const takenAway = "was deleted while the lesson ran"

@@ -60,7 +60,7 @@ func notPreparation(r observer.Request) bool { return r.Name != "kube-root-ca.cr
 // prepared is how many ConfigMaps each lesson makes before its first step.
 var prepared = [4]int{3, 2, 6, 21}
 
-// afterPreparation matches the creates of the steps.
+// afterPreparation matches the creates of a lesson's steps; lessons count from 1.
 func afterPreparation(lesson int, match observer.Match) observer.Match {
 	match.From = prepared[lesson-1] + 1
 	return match

@@ -60,11 +60,11 @@ var wholeLessons = []Row{
 		},
 	},
 	inAll("no answer to the question for the server's version", failsWith("reach the cluster"),
-		on(path("/version"), observer.NeverAnswer())).slow(),
+		never(path("/version"))).slow(),
 	inAll("no answer to the making of the namespace, which is made", failsWith("create namespace lesson-"),
 		on(makeNamespace, observer.HoldAnswer(observer.NewGate()))).slow(),
 	inAll("no answer to the delete of the namespace", leftBehind,
-		on(removeNamespace, observer.NeverAnswer())).slow(),
+		never(removeNamespace)).slow(),
 	inAll("503 to every delete of the namespace", leftBehind,
 		on(removeNamespace, observer.Unavailable())).slow(),
 	{

@@ -88,7 +88,7 @@ func TestTimeoutNamesTheStep(t *testing.T) {
 		{Title: "quick", Run: func(context.Context, *Run) error { return nil }},
 		{Title: "stuck", Run: func(ctx context.Context, _ *Run) error { <-ctx.Done(); return ctx.Err() }},
 	}}
-	err := r.steps(t.Context(), l, options{timeout: time.Millisecond}, nil)
+	err := r.steps(t.Context(), l, options{timeout: 200 * time.Millisecond}, nil)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -249,6 +249,7 @@ func TestExplainSaysWhatToDo(t *testing.T) {
 		"may have expired": apierrors.NewUnauthorized("who?"),
 		"make status":      context.DeadlineExceeded,
 		"Error: plain":     errors.New("plain"),
+		"in a moment":      apierrors.NewTooManyRequestsError("busy"),
 		"Start it":         &advice{"nothing there", "Start it"},
 		"List again":       apierrors.NewResourceExpired("too old resource version"),
 		"clock is ahead":   x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired},
