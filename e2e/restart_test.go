@@ -54,6 +54,19 @@ func TestRestartBetweenSteps(t *testing.T) {
 	}
 }
 
+// TestRestartLosesOneRequest: a server that is away for a single request is enough to lose the change
+// that RetryWatcher is to bring between its two watches. Nobody else would make it.
+func TestRestartLosesOneRequest(t *testing.T) {
+	noteFailure(t)
+	proxy := ownObserver(t)
+	second := observer.Match{Verb: "update", Name: "door", From: 2, To: 2}
+	proxy.Inject(second, observer.Unavailable())
+	run := <-goPlain(t, "02-watch", proxy, "", "-step", "7", "-timeout", "20s")
+	if run.code != 0 || !strings.Contains(run.stdout, "MODIFIED  door  black") {
+		t.Errorf("exit code %d\n%s%s", run.code, run.stdout, run.stderr)
+	}
+}
+
 // TestRestartWithinStep kills the API server when a lesson's step has done half of its requests.
 func TestRestartWithinStep(t *testing.T) {
 	slowTest(t)
