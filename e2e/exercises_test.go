@@ -30,7 +30,7 @@ var symptoms = map[string]*regexp.Regexp{
 	"05": regexp.MustCompile(`your program read before the answer was there`),
 	"06": regexp.MustCompile(`opened 12 watches for 12 requests\. 1 is enough\. 12 of them are still open`),
 	"07": regexp.MustCompile(`printed 0, and sent no request at all`),
-	"08": regexp.MustCompile(`it panicked: .*DeletedFinalStateUnknown.*, at main\.go:\d+`),
+	"08": regexp.MustCompile(`your program panicked: .*DeletedFinalStateUnknown.*, at main\.go:\d+`),
 	"09": regexp.MustCompile(`On the server it is blue\..*changed an object that belongs to the cache|mutation detector`),
 	"10": regexp.MustCompile(`all 12 events came over the wire\..* your handler was told of 0 of them`),
 	"11": regexp.MustCompile(`sent 5 writes, and 5 were refused`),
@@ -54,7 +54,7 @@ var otherAnswers = map[string]string{
 	"11-right-wait":          "",
 	"11-wrong-overwrite":     `wrote over what the judge had added`,
 	"12-right-live":          "",
-	"12-wrong-exists":        `There is 1 child, as it should be\. But it ended with exit code 1: call 2: .*already exists`,
+	"12-wrong-exists":        `There is 1 child, as it should be\. But your program ended with exit code 1: call 2: .*already exists`,
 }
 
 // TestExercises: each exercise fails as it is shipped, with the symptom of its own bug; its solution

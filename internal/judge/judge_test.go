@@ -30,11 +30,11 @@ func TestMisbehavior(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ how, want string }{
-		{"panics", "it panicked: assignment to entry in nil map, at main.go:13"},
-		{"fails", "it ended with exit code 1: no such door"},
-		{"fails in silence", "it ended with exit code 3 and no word"},
-		{"ends", "it ended, as if its work were done"},
-		{"", "it ended, and printed nothing"},
+		{"panics", "your program panicked: assignment to entry in nil map, at main.go:13"},
+		{"fails", "your program ended with exit code 1: no such door"},
+		{"fails in silence", "your program ended with exit code 3 and no word"},
+		{"ends", "your program ended, as if its work were done"},
+		{"", "your program ended, and printed nothing"},
 		{"hangs", "Your program hangs: the judge waited 0.3 s for it to sing. Till then it sent no request."},
 		{"hangs in silence", "Your program hangs: the judge waited 0.3 s for it to sing, and it printed nothing at all."},
 		{"floods", "Your program hangs"},
@@ -124,7 +124,12 @@ func TestUsage(t *testing.T) {
 func TestVerdictFitsATerminal(t *testing.T) {
 	var out bytes.Buffer
 	r := &runner{out: &out}
-	r.verdict(Verdict{Text: strings.Repeat("Your program hangs. ", 20), Printed: []string{strings.Repeat("é", 200)}, More: 3})
+	long := "exercises/05-too-early/main.go:39:27: cannot use ctx (variable of interface type context.Context) " +
+		"as <-chan struct{} value in argument to factory.WaitForCacheSync"
+	r.verdict(Verdict{Text: strings.Repeat("Your program hangs. ", 20), Printed: []string{strings.Repeat("é", 200), long}, More: 3})
+	if !strings.Contains(out.String(), "factory.WaitForCacheSync\n") {
+		t.Errorf("the end of a line is not shown:\n%s", out.String())
+	}
 	for line := range strings.Lines(out.String()) {
 		if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 80 {
 			t.Errorf("%d columns: %s", n, line)

@@ -164,7 +164,7 @@ func (p *program) end() (how string, panicked bool) {
 		if m == nil {
 			continue
 		}
-		how = "it panicked: " + m[1]
+		how = "your program panicked: " + m[1]
 		if len(how) > 200 {
 			how = how[:200] + "..."
 		}
@@ -178,13 +178,13 @@ func (p *program) end() (how string, panicked bool) {
 	code := p.cmd.ProcessState.ExitCode()
 	switch {
 	case code < 0:
-		return "it was ended by a signal: " + p.cmd.ProcessState.String(), false
+		return "your program was ended by a signal: " + p.cmd.ProcessState.String(), false
 	case code == 0 && len(p.out) == 0:
-		return "it ended, and printed nothing", false
+		return "your program ended, and printed nothing", false
 	case code == 0:
-		return "it ended, as if its work were done", false
+		return "your program ended, as if its work were done", false
 	case len(p.err) > 0:
-		return fmt.Sprintf("it ended with exit code %d: %s", code, strings.TrimPrefix(p.err[len(p.err)-1], "Error: ")), false
+		return fmt.Sprintf("your program ended with exit code %d: %s", code, strings.TrimPrefix(p.err[len(p.err)-1], "Error: ")), false
 	}
-	return fmt.Sprintf("it ended with exit code %d and no word", code), false
+	return fmt.Sprintf("your program ended with exit code %d and no word", code), false
 }

@@ -218,8 +218,13 @@ func (r *runner) verdict(v Verdict) {
 		return
 	}
 	fmt.Fprintln(r.out)
-	for _, line := range v.Printed {
-		fmt.Fprintln(r.out, r.style("2", "   | "+clip(line, 75)))
+	for _, printed := range v.Printed {
+		for i, line := range fold(printed, 75) {
+			if i > 0 {
+				line = "  " + line
+			}
+			fmt.Fprintln(r.out, r.style("2", "   | "+line))
+		}
 	}
 	if v.More > 0 {
 		fmt.Fprintln(r.out, r.style("2", fmt.Sprintf("   | ... and %d lines more", v.More)))
@@ -333,11 +338,29 @@ func wrap(text string, width int) (lines []string) {
 	return append(lines, line)
 }
 
-// clip cuts a line to width columns.
-func clip(line string, width int) string {
-	line = strings.ReplaceAll(line, "\t", "    ")
-	if runes := []rune(line); len(runes) > width {
-		return string(runes[:width-1]) + "…"
+// fold makes a line that was printed into at most four of at most width columns, where words end if
+// they do. All but the first leave room for an indent of two.
+func fold(line string, width int) (lines []string) {
+	const most = 4
+	rest := []rune(strings.ReplaceAll(line, "\t", "    "))
+	for len(rest) > width && len(lines) < most-1 {
+		cut := width
+		for i := width; i > width/2; i-- {
+			if rest[i] == ' ' {
+				cut = i
+				break
+			}
+		}
+		lines, rest = append(lines, string(rest[:cut])), rest[cut:]
+		if rest[0] == ' ' {
+			rest = rest[1:]
+		}
+		if len(lines) == 1 {
+			width -= 2
+		}
 	}
-	return line
+	if len(rest) > width {
+		rest = append(rest[:width-1], '…')
+	}
+	return append(lines, string(rest))
 }
