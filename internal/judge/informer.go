@@ -231,7 +231,7 @@ func sharedObject(ctx context.Context, t *trial) (string, error) {
 			"(injected), and there was no second: your program sent %d. %s, and the next look into the cache found the door red.", color, sent, fault)
 	}
 	// The detector looks once a second.
-	if t.within(ctx, 2*time.Second, t.program.ended) {
+	if t.within(ctx, 3*time.Second, t.program.ended) {
 		if _, found := detected(); found {
 			return "", notYet("The door is red. But %s%s: client-go's mutation detector, which the judge turns on, found it.",
 				strings.ToLower(fault[:1]), fault[1:])

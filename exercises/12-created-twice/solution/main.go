@@ -2,7 +2,7 @@
 //
 // Every app must have one child, a ConfigMap with the label app. ensure looks into the cache and
 // creates the child if there is none. It is called twice in a row, as happens in a controller. The
-// judge lets the cache hear of the first child 1.5 seconds later. Then there are two.
+// judge lets the cache hear of the first child late. Then there are two.
 //
 //	make exercise N=12           judges it
 //	make exercise N=12 HINT=1    helps
