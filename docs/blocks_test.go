@@ -28,7 +28,7 @@ func pages(t *testing.T) []string {
 	for i := range found {
 		found[i] = "docs/" + found[i]
 	}
-	return append(found, "README.md")
+	return append(found, "README.md", "exercises/README.md")
 }
 
 // TestBlocks: what a page quotes is what its source says. A line before the fence names the source:

@@ -45,13 +45,13 @@ func phantomEvents(ctx context.Context, t *trial) (string, error) {
 		return "", err
 	}
 	if phantoms := printed()[len(want):]; len(phantoms) > 0 {
-		more := "then it ended"
-		if len(phantoms) >= many {
-			more = "and it went on"
+		n, more := len(phantoms), "then it ended"
+		if n >= many {
+			n, more = t.program.total()-before, "and it went on" // beyond the lines that are kept
 		}
 		return "", notYet("Three changes were made, and your program printed them. Then the judge ended the watch "+
 			"(injected), as a server does. Your program printed %d changes more that nobody made, %s. The first: %q.",
-			len(phantoms), more, phantoms[0])
+			n, more, phantoms[0])
 	}
 	if t.program.total() >= before+many {
 		return "", notYet("The judge ended the watch (injected). Your program printed %d lines after that.",
