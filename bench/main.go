@@ -102,6 +102,11 @@ func work(ctx context.Context, o options) (err error) {
 		defer func() { err = errors.Join(err, own.down()) }()
 		o.kubeconfig, o.context = filepath.Join(own.dir, "kubeconfig"), ""
 	}
+	if o.kubeconfig != "" { // lessons are run from another folder
+		if o.kubeconfig, err = filepath.Abs(o.kubeconfig); err != nil {
+			return err
+		}
+	}
 	for name, value := range map[string]string{"-kubeconfig": o.kubeconfig, "-context": o.context} {
 		if value != "" {
 			l.flags = append(l.flags, name, value)
@@ -270,10 +275,10 @@ func plan(mode string) amount {
 	case "full":
 		p.reads = append(p.reads, small(100_000))
 		p.syncs = []syncPlan{
-			{small(1000), []int{1}, 9}, {small(10_000), []int{1, 4, 16}, 7}, {big(1000), []int{1, 4, 16}, 3},
+			{small(1000), []int{1}, 9}, {small(10_000), []int{1, 4, 16}, 7}, {big(400), []int{1, 4, 16}, 3},
 			{small(100_000), []int{1}, 3},
 		}
-		p.memories = []set{small(10_000), big(1000)}
+		p.memories = []set{small(10_000), big(400)}
 		p.sharing, p.probes, p.pairs, p.profile, p.starts = 3, 3000, 9000, 5, 5
 	case "quick":
 		p.slice, p.least = 60*time.Millisecond, 1

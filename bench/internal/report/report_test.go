@@ -160,7 +160,7 @@ func whole() *result.Results {
 		r.Reads.Sizes = append(r.Reads.Sizes, s)
 	}
 	r.Sync = &result.Sync{}
-	for _, set := range [][2]int{{10_000, result.Small}, {1000, result.Big}, {100_000, result.Small}} {
+	for _, set := range [][2]int{{10_000, result.Small}, {400, result.Big}, {100_000, result.Small}} {
 		for _, k := range []int{1, 4, 16} {
 			for i, mode := range []string{"stream", "list+watch", "list"} {
 				run := result.SyncRun{Mode: mode, K: k, Objects: set[0], ObjectBytes: set[1], Seconds: float64(k),
