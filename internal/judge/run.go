@@ -71,7 +71,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case fs.NArg() > 1:
 		return misuse("One exercise at a time, not %s.", strings.Join(fs.Args(), " "))
 	}
-	r := &runner{out: stdout, err: stderr, color: lesson.IsTerminal(stdout)}
+	r := &runner{out: stdout, err: stderr, color: lesson.HasColor(stdout)}
 	r.live = isTerminal(stdout) && os.Getenv("TERM") != "dumb"
 	if r.root, err = Root(); err != nil {
 		return misuse("%v.", err)

@@ -63,5 +63,5 @@ func Scratch(ctx context.Context, cfg *rest.Config, kind, name string, cms []*co
 // Explain turns an error into one or two lines: what failed, and what to do next.
 func Explain(err error) string { return explain(err) }
 
-// IsTerminal tells whether color is welcome on w.
-func IsTerminal(w io.Writer) bool { return isTerminal(w) }
+// HasColor tells whether color is welcome on w.
+func HasColor(w io.Writer) bool { return hasColor(w) }
