@@ -154,7 +154,7 @@ func tombstone(ctx context.Context, t *trial) (string, error) {
 	}); err != nil {
 		return "", err
 	}
-	if err := t.delete(ctx, "gate"); err != nil {
+	if err := t.deleteGate(ctx); err != nil {
 		return "", err
 	}
 	gate.Open()

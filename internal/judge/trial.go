@@ -227,8 +227,8 @@ func (t *trial) set(ctx context.Context, name, key, value string) (version strin
 	return cm.ResourceVersion, nil
 }
 
-func (t *trial) delete(ctx context.Context, name string) error {
-	return judges(t.cms.Delete(ctx, name, metav1.DeleteOptions{}))
+func (t *trial) deleteGate(ctx context.Context) error {
+	return judges(t.cms.Delete(ctx, "gate", metav1.DeleteOptions{}))
 }
 
 func (t *trial) get(ctx context.Context, name, key string) (string, error) {

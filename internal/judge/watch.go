@@ -73,7 +73,7 @@ func (t *trial) threeChanges(ctx context.Context) error {
 	if err := t.create(ctx, "fence"); err != nil {
 		return err
 	}
-	return t.delete(ctx, "gate")
+	return t.deleteGate(ctx)
 }
 
 // missedChanges makes changes between two watches, and one after.
@@ -101,7 +101,7 @@ func missedChanges(ctx context.Context, t *trial) (string, error) {
 		return "", err
 	}
 	// The new watch stands before the gate.
-	if err := t.delete(ctx, "gate"); err != nil {
+	if err := t.deleteGate(ctx); err != nil {
 		return "", err
 	}
 	if err := t.create(ctx, "fence"); err != nil {
@@ -183,7 +183,7 @@ func tooOld(ctx context.Context, t *trial) (string, error) {
 	}); err != nil {
 		return "", err
 	}
-	if err := t.delete(ctx, "gate"); err != nil {
+	if err := t.deleteGate(ctx); err != nil {
 		return "", err
 	}
 	if _, err := t.set(ctx, "wall", "color", "black"); err != nil {

@@ -1,8 +1,8 @@
 // Exercise 11, solved: a conflict.
 //
 // The program adds 1 to a counter, and knows that others write to it, too: RetryOnConflict tries
-// again when somebody was faster. The judge is faster, once, and lets the cache hear of it late. The
-// program gives up.
+// again when somebody was faster. The judge is faster, once, and lets the cache hear of it late.
+// The program gives up.
 //
 //	make exercise N=11           judges it
 //	make exercise N=11 HINT=1    helps
