@@ -68,6 +68,8 @@ func afterPreparation(lesson int, match observer.Match) observer.Match {
 
 const (
 	noWatch = "it opens no watch"
+	// listsInstead is for TestRights, which gives the informer the time it takes to give up.
+	listsInstead = "its informer lists instead, and gives up after 5 s: see rights"
 	// window is what a lesson has to hang in, where nothing else ends a wait: long enough for the
 	// preparation on a busy machine. Lesson 04 has more to prepare.
 	window   = 5 * time.Second
