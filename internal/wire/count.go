@@ -30,8 +30,6 @@ type Counter struct {
 	conns   map[netip.AddrPort]bool // local addresses of the connections seen so far
 	waited  func() time.Duration
 	watches int // open now
-
-	trace *httptrace.ClientTrace
 }
 
 // Count makes cfg count: every client made from cfg, or from a copy of it, after this call.
@@ -41,7 +39,6 @@ type Counter struct {
 // end that (client-go/transport/cache.go).
 func Count(cfg *rest.Config) *Counter {
 	c := &Counter{conns: map[netip.AddrPort]bool{}, lap: newLap(), waited: throttled()}
-	c.trace = &httptrace.ClientTrace{GotConn: c.gotConn}
 	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
 		return &roundTripper{next: rt, trip: c.roundTrip}
 	})
@@ -68,7 +65,9 @@ func (c *Counter) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Resp
 	}
 	c.mu.Unlock()
 
-	resp, err := rt.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), c.trace)))
+	// A trace of its own for each request: WithClientTrace writes what the context has into it.
+	trace := &httptrace.ClientTrace{GotConn: c.gotConn}
+	resp, err := rt.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
 		if verb == "watch" {
 			c.watchEnded()

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,6 +142,35 @@ func TestCountKeepsTheSharedConnection(t *testing.T) {
 	}
 	if lap := counter.Lap(); lap.Connections != 1 {
 		t.Errorf("%d connections for two clientsets, want 1", lap.Connections)
+	}
+}
+
+// TestCountLeavesOtherTracesAlone: client-go traces its requests, too, and so may others.
+func TestCountLeavesOtherTracesAlone(t *testing.T) {
+	s := newServer(t)
+	cfg := s.config()
+	counter := wire.Count(cfg)
+	client := clientset(t, cfg).CoreV1().ConfigMaps("ns")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			traced := 0
+			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+				GotConn: func(httptrace.GotConnInfo) { traced++ },
+			})
+			for range 10 {
+				if _, err := client.Get(ctx, "app", metav1.GetOptions{}); err != nil {
+					t.Error(err)
+				}
+			}
+			if traced != 10 {
+				t.Errorf("the trace of one of eight was called %d times for its 10 requests", traced)
+			}
+		})
+	}
+	all.Wait()
+	if lap := counter.Lap(); lap.Total() != 80 || lap.Connections != 1 {
+		t.Errorf("%s, want 80 GET over 1 connection", lap)
 	}
 }
 
