@@ -98,7 +98,7 @@ func giveUp(cancel context.CancelCauseFunc) cache.WatchErrorHandlerWithContext {
 			return
 		}
 		now := time.Now()
-		if now.Sub(latest) > time.Minute {
+		if now.Sub(latest) > 8*time.Second { // retries come closer than that, at first
 			first = now
 		}
 		latest = now
