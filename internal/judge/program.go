@@ -184,7 +184,13 @@ func (p *program) end() (how string, panicked bool) {
 	case code == 0:
 		return "your program ended, as if its work were done", false
 	case len(p.err) > 0:
-		return fmt.Sprintf("your program ended with exit code %d: %s", code, strings.TrimPrefix(p.err[len(p.err)-1], "Error: ")), false
+		last := p.err[len(p.err)-1]
+		for _, line := range p.err {
+			if why, ok := strings.CutPrefix(line, "Error: "); ok {
+				last = why // the line below it says what to do
+			}
+		}
+		return fmt.Sprintf("your program ended with exit code %d: %s", code, last), false
 	}
 	return fmt.Sprintf("your program ended with exit code %d and no word", code), false
 }

@@ -96,7 +96,7 @@ func explain(err error) string {
 	case apierrors.IsTooManyRequests(err), apierrors.IsServiceUnavailable(err):
 		next = "The server has too much to do. Run the lesson again in a moment."
 	default: // most of what goes wrong with a cluster passes
-		next = "Run the lesson again. If that does not help, see how the cluster is with: make status"
+		next = "Try again. If that does not help, see how the cluster is with: make status"
 	}
 	return fmt.Sprintf("Error: %s.\n%s", what, next)
 }
