@@ -25,7 +25,8 @@ func machine(c *lesson.Cluster) result.Machine {
 		m.MemoryMB = kb / 1000
 	}
 	if kernel, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		m.OS += ", Linux " + strings.TrimSpace(string(kernel))
+		release := strings.SplitN(strings.TrimSpace(string(kernel)), ".", 3)
+		m.OS += ", Linux " + strings.Join(release[:min(2, len(release))], ".")
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range info.Deps {
