@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -97,6 +98,8 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	// A lesson that changes an object of the cache panics under the mutation detector.
 	leaks := filepath.Join(dir, "leaks")
 	cmd.Env = append(append(cleanEnv(dir), "KUBE_CACHE_MUTATION_DETECTOR=true", "LESSON_LEAKS_FILE="+leaks), o.env...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // shows where it hangs
+	cmd.WaitDelay = 10 * time.Second
 	out, in, err := os.Pipe() // one pipe for both, so that their order is kept
 	if err != nil {
 		return run, err

@@ -162,10 +162,16 @@ func wrapWatches(cfg *rest.Config, wrap func(io.ReadCloser) io.ReadCloser) {
 	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
 		return &roundTripper{next: rt, trip: func(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
 			resp, err := rt.RoundTrip(req)
-			if err == nil && Verb(req) == "watch" {
+			if streams(req, resp, err) {
 				resp.Body = wrap(resp.Body)
 			}
 			return resp, err
 		}}
 	})
+}
+
+// streams tells whether events follow. The body of a refusal is no stream: client-go reads it to its
+// end before Watch returns, and nobody is there yet who could stop it.
+func streams(req *http.Request, resp *http.Response, err error) bool {
+	return err == nil && resp.StatusCode == http.StatusOK && Verb(req) == "watch"
 }

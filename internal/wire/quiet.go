@@ -20,7 +20,7 @@ func StopQuietly(cfg *rest.Config) {
 	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
 		return &roundTripper{next: rt, trip: func(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
 			resp, err := rt.RoundTrip(req)
-			if err == nil && Verb(req) == "watch" {
+			if streams(req, resp, err) {
 				resp.Body = &patientBody{ReadCloser: resp.Body, ctx: req.Context(), closed: make(chan struct{})}
 			}
 			return resp, err

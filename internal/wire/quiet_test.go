@@ -52,3 +52,49 @@ func TestStopQuietly(t *testing.T) {
 		}
 	}
 }
+
+// TestStopQuietlyLeavesRefusalsAlone cancels the context while the body of a 410 is on its way. The
+// informer that asked would else hang in Watch, and its factory in Shutdown.
+func TestStopQuietlyLeavesRefusalsAlone(t *testing.T) {
+	for name, wrap := range map[string]func(*rest.Config){
+		"StopQuietly": StopQuietly,
+		"HoldWatches": func(cfg *rest.Config) { HoldWatches(cfg).Shut() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cfg := &rest.Config{Host: "http://server", Transport: roundTripperFunc(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: http.StatusGone, Body: readerFunc(func([]byte) (int, error) {
+					cancel()
+					return 0, ctx.Err()
+				})}, nil
+			})}
+			wrap(cfg)
+			clientset, err := kubernetes.NewForConfig(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			returned := make(chan error, 1)
+			go func() {
+				_, err := clientset.CoreV1().ConfigMaps("demo").Watch(ctx, metav1.ListOptions{})
+				returned <- err
+			}()
+			select {
+			case err := <-returned:
+				if err == nil {
+					t.Error("a watch that was refused, and no error")
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("Watch does not return")
+			}
+		})
+	}
+}
+
+type roundTripperFunc func(*http.Request) (*http.Response, error)
+
+func (f roundTripperFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+func (readerFunc) Close() error                 { return nil }
