@@ -59,7 +59,7 @@ test: ## Test packages, pages, the cluster tool and the benchmarks' program
 
 e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, local or existing)
 	@mkdir -p bin && rm -f bin/e2e-summary
-	@cd e2e && E2E_SUMMARY=../bin/e2e-summary go test -count=1 -timeout 40m $(ARGS) || \
+	@cd e2e && E2E_SUMMARY=../bin/e2e-summary go test -count=1 -timeout 40m -parallel 4 $(ARGS) || \
 		{ cat ../bin/e2e-summary 2>/dev/null; exit 1; }
 	@cat bin/e2e-summary
 
