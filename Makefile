@@ -57,11 +57,12 @@ test: ## Test packages, pages, the cluster tool and the benchmarks' program
 	cd cluster && go test -race ./...
 	cd bench && go test -race ./...
 
+SUMMARY ?= bin/e2e-summary
 e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, local or existing)
-	@mkdir -p bin && rm -f bin/e2e-summary
-	@cd e2e && E2E_SUMMARY=../bin/e2e-summary go test -count=1 -timeout 40m -parallel 4 $(ARGS) || \
-		{ cat ../bin/e2e-summary 2>/dev/null; exit 1; }
-	@cat bin/e2e-summary
+	@mkdir -p bin && rm -f $(SUMMARY)
+	@cd e2e && E2E_SUMMARY=../$(SUMMARY) go test -count=1 -timeout 40m -parallel 8 $(ARGS) || \
+		{ cat ../$(SUMMARY) 2>/dev/null; exit 1; }
+	@cat $(SUMMARY)
 
 e2e-faults: ## Run the faults that take their time (make e2e runs the others)
 	@$(MAKE) --no-print-directory e2e FAULTS=slow \

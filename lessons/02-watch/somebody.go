@@ -52,7 +52,7 @@ func (f *follow) paintDoor(ctx context.Context, color string) error {
 }
 
 // errEnded says that a watch ended where the lesson counted on it.
-var errEnded = errors.New("the watch ended before its time: did the server restart? Run it again")
+var errEnded = errors.New("the watch ended before its time: did the server restart?")
 
 // next is the receive of step 2, for the steps that wait for one event after another.
 func next(ctx context.Context, w watch.Interface) (watch.Event, error) {
