@@ -8,10 +8,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -457,4 +460,46 @@ func TestHeadersAndBodyPassUnchanged(t *testing.T) {
 	if !bytes.Equal(wantBody, gotBody) {
 		t.Errorf("the body changed")
 	}
+}
+
+// TestRefusedBeforeRead lets the server refuse requests without reading their bodies, as an API
+// server does with users who lack a right. Every answer must get to its end.
+func TestRefusedBeforeRead(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = io.WriteString(w, "no")
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	o, err := Start(&rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: ca}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = o.Close() })
+	client, err := rest.HTTPClientFor(clientConfig(t, o, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := testContext(t)
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			for range 500 {
+				request, _ := http.NewRequestWithContext(ctx, http.MethodPost, o.URL()+"/api/v1/namespaces", strings.NewReader("{}"))
+				answer, err := client.Do(request)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if body, err := io.ReadAll(answer.Body); err != nil || string(body) != "no" {
+					t.Errorf("%q, %v", body, err)
+				}
+				_ = answer.Body.Close()
+			}
+		})
+	}
+	all.Wait()
+	client.CloseIdleConnections()
 }

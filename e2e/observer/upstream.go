@@ -1,6 +1,7 @@
 package observer
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log"
@@ -61,7 +62,7 @@ func newUpstream(target *rest.Config) (*upstream, error) {
 
 // handler forwards a request to the API server and streams the answer back.
 func (u *upstream) handler() http.Handler {
-	return &httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(u.url) },
 		Transport:      u,
 		FlushInterval:  -1,
@@ -69,6 +70,20 @@ func (u *upstream) handler() http.Handler {
 		ErrorHandler:   unreachable,
 		ModifyResponse: watchForLoss,
 	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The whole body first. A server may refuse a request before it has read it; then the proxy
+		// waits for the rest of the body, which the client, having its answer, may never send.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		if len(body) > 0 {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		} else {
+			r.Body = http.NoBody
+		}
+		proxy.ServeHTTP(w, r)
+	})
 }
 
 // RoundTrip sends a request with its own credentials or, when it has none,
