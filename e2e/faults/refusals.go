@@ -156,10 +156,12 @@ var rights = []Row{
 		},
 	},
 	{
-		Name: "404 for the namespace, to a create",
+		Name: "404 for the namespace, to a write",
 		Cases: [4][]Case{
 			na(readsOnly),
-			{fails(2, "create ConfigMap fence").under(noNamespace(2))},
+			{fails(2, "create ConfigMap fence").under(noNamespace(2)),
+				// The second change is made within RetryWatcher, which would try it again for ever.
+				fails(7, "update ConfigMap door").under(on(nth(2, update), observer.NamespaceNotFound()))},
 			{fails(2, "create ConfigMap color").under(noNamespace(3))},
 			{fails(3, "write ConfigMap hope-").under(noNamespace(4))},
 		},
