@@ -31,7 +31,6 @@ import (
 // lab is what all parts measure with.
 type lab struct {
 	cluster *lesson.Cluster
-	flags   []string // by which lessons find the same cluster
 	say     *progress
 
 	mu     sync.Mutex

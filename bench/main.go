@@ -102,16 +102,6 @@ func work(ctx context.Context, o options) (err error) {
 		defer func() { err = errors.Join(err, own.down()) }()
 		o.kubeconfig, o.context = filepath.Join(own.dir, "kubeconfig"), ""
 	}
-	if o.kubeconfig != "" { // lessons are run from another folder
-		if o.kubeconfig, err = filepath.Abs(o.kubeconfig); err != nil {
-			return err
-		}
-	}
-	for name, value := range map[string]string{"-kubeconfig": o.kubeconfig, "-context": o.context} {
-		if value != "" {
-			l.flags = append(l.flags, name, value)
-		}
-	}
 	if l.cluster, err = lesson.Connect(ctx, o.kubeconfig, o.context); err != nil {
 		return err
 	}
@@ -130,10 +120,13 @@ func work(ctx context.Context, o options) (err error) {
 	}
 	r.Machine = machine(l.cluster)
 	began := time.Now()
-	if err := l.all(ctx, o, r); err != nil {
-		return err
-	}
+	err = l.all(ctx, o, r)
 	r.Seconds = time.Since(began).Seconds()
+	if err != nil { // a full run is long: what it has found is not thrown away
+		partial := filepath.Join(o.out, "performance.partial.json")
+		say.line("not finished; what was measured until then: %s", partial)
+		return errors.Join(err, r.Save(partial))
+	}
 	if err := r.Save(filepath.Join(o.out, "performance.json")); err != nil {
 		return err
 	}
