@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -134,6 +136,37 @@ func TestLocalLife(t *testing.T) {
 		cluster(t, dir, nil, "up").want(t, 0, "port         "+strconv.Itoa(port)+" was taken by another program")
 		moved := connectTo(t, dir)
 		if _, err := moved.CoreV1().ConfigMaps("default").Get(ctx, "survivor", metav1.GetOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("on its way out when up finds it, it starts again", func(t *testing.T) {
+		process, err := os.FindProcess(pidOf(t, dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// A process that has stopped answering and still holds its lock.
+		if err := process.Signal(syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		cmd := command(t, dir, nil, "up")
+		said, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(said)
+		for lines.Scan() && !strings.Contains(lines.Text(), "waiting for the API server") {
+		}
+		if err := process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, said)
+		if err := cmd.Wait(); err != nil {
+			t.Fatalf("up: %v", err)
+		}
+		if _, err := connectTo(t, dir).CoreV1().ConfigMaps("default").Get(ctx, "survivor", metav1.GetOptions{}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -20,7 +21,10 @@ func upLocal(ctx context.Context, o *options, st *folder.State, l *os.File) (*ap
 		return nil, err
 	}
 	if pid != 0 {
-		return localAlreadyUp(ctx, o, st, pid)
+		c, err := localAlreadyUp(ctx, o, st, pid)
+		if !errors.Is(err, local.ErrEnded) {
+			return c, err
+		}
 	}
 	if st.Ready {
 		o.say.Line("starting     it was up before and has ended; it starts on the same data")
@@ -58,12 +62,15 @@ func upLocal(ctx context.Context, o *options, st *folder.State, l *os.File) (*ap
 }
 
 // localAlreadyUp waits for a control plane that was started before: it may still
-// be on its way.
+// be on its way, or on its way out, for which the error is local.ErrEnded.
 func localAlreadyUp(ctx context.Context, o *options, st *folder.State, pid int) (*api.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	c, err := local.Wait(ctx, o.folder, pid, func(what string) { o.say.Progress("%s", what) })
-	if err != nil {
+	c, err := local.WaitForRunning(ctx, o.folder, pid, func(what string) { o.say.Progress("%s", what) })
+	switch {
+	case errors.Is(err, local.ErrEnded):
+		return nil, err
+	case err != nil:
 		return nil, hint.New("start anew: cluster down, then cluster up", "the control plane runs (process %d) but: %w", pid, err)
 	}
 	if port := local.LastPort(o.folder); o.port != 0 && o.port != port {

@@ -138,6 +138,23 @@ func Wait(ctx context.Context, f *folder.Folder, pid int, progress func(string))
 	}, progress)
 }
 
+// ErrEnded says that a control plane ended while it was waited for.
+var ErrEnded = errors.New("the control plane has ended")
+
+// WaitForRunning is Wait for a control plane that Running has just found, so the
+// lock is its own. It may be on its way out: then the error is ErrEnded.
+func WaitForRunning(ctx context.Context, f *folder.Folder, pid int, progress func(string)) (*api.Client, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	return api.Wait(ctx, func() (*api.Client, error) {
+		if holder, err := Running(f); err == nil && holder != pid {
+			stop(ErrEnded)
+			return nil, ErrEnded
+		}
+		return Open(f)
+	}, progress)
+}
+
 // Open returns a client of the control plane, which need not be ready.
 func Open(f *folder.Folder) (*api.Client, error) {
 	return api.Open(filepath.Join(f.Local(), "kubeconfig"))
