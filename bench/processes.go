@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -94,6 +96,28 @@ func startCluster(ctx context.Context) (_ *ownCluster, err error) {
 	c.cluster, err = lesson.Connect(ctx, filepath.Join(c.dir, "kubeconfig"), "")
 	return c, err
 }
+
+// restart kills the cluster's process and starts it again on the same data.
+func (c *ownCluster) restart(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, c.tool, "status", "--dir", c.dir).Output()
+	if err != nil {
+		return fmt.Errorf("cluster status: %w: %s", err, tail(string(out), 3))
+	}
+	m := oneProcess.FindSubmatch(out)
+	if m == nil {
+		return fmt.Errorf("cluster status names no process: %s", out)
+	}
+	pid, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill the control plane (%d): %w", pid, err)
+	}
+	return command(ctx, c.dir, nil, c.tool, "up", "--provider", "local", "--dir", c.dir)
+}
+
+var oneProcess = regexp.MustCompile(`one process \((\d+)\)`)
 
 func (c *ownCluster) down() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -200,66 +200,69 @@ func medians(rounds []result.SyncRun) (m result.SyncRun) {
 	return m
 }
 
-// memories measures the API server's resident memory, each mode on a new local cluster: a process
-// gives memory back so slowly that one mode's peak would hide the next one's.
-func (l *lab) memories(ctx context.Context, s set, ks []int) ([]result.Memory, error) {
-	var out []result.Memory
-	for _, mode := range modes {
-		l.say.step("sync: server memory by %s, %d ConfigMaps of %d bytes, on a new cluster", mode, s.objects, s.bytes)
-		one, err := l.memoriesOf(ctx, s, mode, ks)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, one...)
-	}
-	return out, nil
-}
-
-func (l *lab) memoriesOf(ctx context.Context, s set, mode string, ks []int) (out []result.Memory, err error) {
+// memories measures the API server's resident memory while k caches fill. The server is started anew
+// for each figure, on the same data: a process gives memory back so slowly that what it needed while
+// the objects were made, or for the figure before, would hide what it needs now.
+func (l *lab) memories(ctx context.Context, s set, ks []int) (out []result.Memory, err error) {
 	own, err := startCluster(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, own.down()) }()
-	fresh := &lab{cluster: own.cluster, say: l.say, sets: map[set]string{}}
-	ns, err := fresh.objects(ctx, s)
+	filled := &lab{cluster: own.cluster, say: l.say, sets: map[set]string{}}
+	l.say.step("sync: server memory, %d ConfigMaps of %d bytes, on a cluster for it", s.objects, s.bytes)
+	ns, err := filled.objects(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := fresh.dial()
-	if err != nil {
-		return nil, err
-	}
-	defer admin.close()
-	for _, k := range ks {
-		n, err := fresh.dial()
-		if err != nil {
-			return nil, err
+	for _, mode := range modes {
+		for _, k := range ks {
+			l.say.step("sync: server memory by %s, %d at once, %d ConfigMaps of %d bytes", mode, k, s.objects, s.bytes)
+			if err := own.restart(ctx); err != nil {
+				return nil, err
+			}
+			m, err := filled.memoryOf(ctx, ns, mode, k)
+			if err != nil {
+				return nil, err
+			}
+			m.Objects, m.ObjectBytes = s.objects, s.bytes
+			out = append(out, m)
+			settle()
 		}
-		before, err := admin.server(ctx)
-		if err != nil {
-			return nil, err
-		}
-		peak := admin.watchMemory(ctx)
-		_, stop, err := n.fill(ctx, ns, mode, k)
-		if err != nil {
-			_, _ = peak()
-			n.close()
-			return nil, err
-		}
-		last, err := admin.server(ctx)
-		highest, failed := peak()
-		stop()
-		n.close()
-		if err := errors.Join(err, failed); err != nil {
-			return nil, err
-		}
-		settle()
-		out = append(out, result.Memory{
-			Mode: mode, K: k, Objects: s.objects, ObjectBytes: s.bytes, Before: before.rss, Peak: max(highest, last.rss),
-		})
 	}
 	return out, nil
+}
+
+// memoryOf is one fill of a server that has done nothing yet but read its own cache from etcd.
+func (l *lab) memoryOf(ctx context.Context, ns, mode string, k int) (m result.Memory, err error) {
+	m = result.Memory{Mode: mode, K: k}
+	var lines [2]*line
+	for i := range lines {
+		if lines[i], err = l.dial(); err != nil {
+			return m, err
+		}
+		defer lines[i].close()
+	}
+	admin, n := lines[0], lines[1]
+	_, err = n.client.CoreV1().ConfigMaps(ns).Get(ctx, item(0), metav1.GetOptions{ResourceVersion: "0"})
+	if err != nil { // it waits until the cache is there
+		return m, err
+	}
+	before, err := admin.server(ctx)
+	if err != nil {
+		return m, err
+	}
+	peak := admin.watchMemory(ctx)
+	_, stop, err := n.fill(ctx, ns, mode, k)
+	if err != nil {
+		_, _ = peak()
+		return m, err
+	}
+	last, err := admin.server(ctx)
+	highest, failed := peak()
+	stop()
+	m.Before, m.Peak = before.rss, max(highest, last.rss)
+	return m, errors.Join(err, failed)
 }
 
 func memory() (m runtime.MemStats) {

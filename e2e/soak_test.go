@@ -51,16 +51,17 @@ func TestSoak(t *testing.T) {
 	}
 	done := make(chan struct{})
 	go func() { workers.Wait(); close(done) }()
-	progress, half := time.NewTicker(30*time.Second), time.After(s.time/2)
+	progress, sample := time.NewTicker(30*time.Second), time.NewTicker(s.time/serverSamples)
 	defer progress.Stop()
+	defer sample.Stop()
 	for running := true; running; {
 		select {
 		case <-done:
 			running = false
 		case <-progress.C:
 			s.tell(time.Since(began))
-		case <-half:
-			s.report.ServerMB[1] = s.serverMB()
+		case <-sample.C:
+			s.server(time.Since(began))
 		}
 	}
 	s.report.Took = time.Since(began)
@@ -320,7 +321,7 @@ func (s *soaking) before() {
 		s.there[name] = true
 	}
 	s.report.TestRoutines[0] = runtime.NumGoroutine()
-	s.report.ServerMB[0] = s.serverMB()
+	s.server(0)
 }
 
 // after looks for what was left, and removes it.
@@ -360,7 +361,7 @@ func (s *soaking) after() {
 	}
 	runtime.GC()
 	s.report.TestRoutines[1] = runtime.NumGoroutine()
-	s.report.ServerMB[2] = s.serverMB()
+	s.server(s.report.Took)
 
 	raw, err := json.MarshalIndent(s.report, "", "  ")
 	err = errors.Join(err, os.WriteFile("../bin/soak-summary.json", append(raw, '\n'), 0o644),
@@ -409,23 +410,33 @@ func (s *soaking) remove(ctx context.Context, name string) {
 	}
 }
 
-var residentMemory = regexp.MustCompile(`(?m)^process_resident_memory_bytes (\S+)$`)
+// serverSamples is how many times a soak looks at the server's memory.
+const serverSamples = 6
 
-// serverMB is the resident memory of the API server's process, which on the local provider is all
-// of the control plane.
-func (s *soaking) serverMB() int {
+// server notes what the API server's process holds.
+func (s *soaking) server(after time.Duration) {
 	raw, err := lab.client.CoreV1().RESTClient().Get().AbsPath("/metrics").Do(context.WithoutCancel(s.t.Context())).Raw()
 	if err != nil {
 		s.t.Error(err)
-		return 0
+		return
 	}
-	m := residentMemory.FindSubmatch(raw)
-	if m == nil {
-		return 0
+	metric := func(pattern string) float64 {
+		m := regexp.MustCompile(`(?m)^` + pattern + ` (\S+)$`).FindSubmatch(raw)
+		if m == nil {
+			s.t.Errorf("/metrics does not tell %s", pattern)
+			return 0
+		}
+		value, err := strconv.ParseFloat(string(m[1]), 64)
+		if err != nil {
+			s.t.Error(err)
+		}
+		return value
 	}
-	bytes, err := strconv.ParseFloat(string(m[1]), 64)
-	if err != nil {
-		return 0
-	}
-	return int(bytes / 1_000_000)
+	s.report.Server = append(s.report.Server, soak.Server{
+		After:      after,
+		ResidentMB: int(metric("process_resident_memory_bytes") / 1e6),
+		HeapMB:     int(metric("go_memstats_heap_inuse_bytes") / 1e6),
+		StorageMB:  int(metric(`apiserver_storage_size_bytes\{.*\}`) / 1e6),
+		Goroutines: int(metric("go_goroutines")),
+	})
 }

@@ -28,7 +28,17 @@ type Report struct {
 	LeakedNamespaces []string // left without a word
 	LeakedRoutines   int      // runs whose lesson left goroutines
 	TestRoutines     [2]int   // goroutines of the soak itself, in the beginning and in the end
-	ServerMB         [3]int   // resident memory of the API server's process: likewise, and at half-time between
+	Server           []Server // what the API server's process holds, from the beginning to the end
+}
+
+// Server is what the API server's process tells of itself in /metrics. On the local provider it is
+// all of the control plane.
+type Server struct {
+	After      time.Duration
+	ResidentMB int // memory, with the pages of etcd's file that it has mapped
+	HeapMB     int // Go heap in use
+	StorageMB  int // etcd's file, which keeps its size when what is in it goes
+	Goroutines int
 }
 
 // Failure is a run that went wrong.
@@ -110,8 +120,12 @@ func (r *Report) Markdown() string {
 	fmt.Fprintf(&b, "| namespaces whose deletion a fault refused, named with the command that removes them | %d |\n", r.SaidLeft)
 	fmt.Fprintf(&b, "| namespaces of lessons that were killed | %d of %d |\n", r.KilledLeft, r.Total(Killed))
 	fmt.Fprintf(&b, "| lessons that left goroutines | %d |\n", r.LeakedRoutines)
-	fmt.Fprintf(&b, "| memory of the control plane: begin, half-time, end | %d MB, %d MB, %d MB |\n\n",
-		r.ServerMB[0], r.ServerMB[1], r.ServerMB[2])
+	b.WriteString("\n| control plane after | resident | of it Go heap | etcd's file | goroutines |\n|--:|--:|--:|--:|--:|\n")
+	for _, s := range r.Server {
+		fmt.Fprintf(&b, "| %s | %d MB | %d MB | %d MB | %d |\n",
+			s.After.Round(time.Second), s.ResidentMB, s.HeapMB, s.StorageMB, s.Goroutines)
+	}
+	b.WriteString("\n")
 
 	b.WriteString("| fault | requests hit |\n|---|--:|\n")
 	byCount := func(x, y string) int { return cmp.Or(r.Faults[y]-r.Faults[x], strings.Compare(x, y)) }

@@ -179,8 +179,9 @@ func TestReport(t *testing.T) {
 	if r.Good() {
 		t.Error("a soak with a failure is not good")
 	}
+	r.Server = []Server{{}, {5 * time.Minute, 500, 200, 100, 3000}}
 	text := r.Markdown()
-	for _, want := range []string{"| 01-direct | 2 | 1 | 0 | 0 | 1 | 0 |", "| 02-watch | 1 | 0 | 0 | 0 | 0 | 1 |", "| 403 | 5 |\n| 500 | 3 |"} {
+	for _, want := range []string{"| 5m0s | 500 MB | 200 MB | 100 MB | 3000 |", "| 01-direct | 2 | 1 | 0 | 0 | 1 | 0 |", "| 02-watch | 1 | 0 | 0 | 0 | 0 | 1 |", "| 403 | 5 |\n| 500 | 3 |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("want %q in:\n%s", want, text)
 		}

@@ -225,17 +225,13 @@ func memoryPlot(s *result.Sync, bytes int) *plot.Plot {
 	var ks []float64
 	for i, mode := range modesOf(s.Runs) {
 		c := curve{name: modeNames[mode], color: i}
-		first := math.NaN()
 		for _, m := range s.Memory {
 			if m.Mode != mode || m.ObjectBytes != bytes {
 				continue
 			}
-			if math.IsNaN(first) {
-				first = m.Before
-			}
 			p.Title.Text = fmt.Sprintf("API server and etcd: memory while k caches fill, %s ConfigMaps of %s",
 				Count(m.Objects), Bytes(float64(bytes)))
-			c.add(float64(m.K), (m.Peak-first)/1e6)
+			c.add(float64(m.K), (m.Peak-m.Before)/1e6)
 			if i == 0 {
 				ks = append(ks, float64(m.K))
 			}

@@ -157,7 +157,7 @@ type memories struct {
 	StreamGrowth, ListWatchGrowth float64
 }
 
-// memoriesOf takes the largest objects, and the memory from before the first sync of each process.
+// memoriesOf takes the largest objects.
 func memoriesOf(s *result.Sync, k int) *memories {
 	if s == nil {
 		return nil
@@ -166,25 +166,18 @@ func memoriesOf(s *result.Sync, k int) *memories {
 	for _, one := range s.Memory {
 		m.ObjectBytes = max(m.ObjectBytes, one.ObjectBytes)
 	}
-	first := map[string]float64{}
 	found := 0
 	for _, one := range s.Memory {
-		if one.ObjectBytes != m.ObjectBytes {
-			continue
-		}
-		if _, ok := first[one.Mode]; !ok {
-			first[one.Mode] = one.Before
-		}
-		if one.K != k {
+		if one.ObjectBytes != m.ObjectBytes || one.K != k {
 			continue
 		}
 		m.Objects = one.Objects
 		switch one.Mode {
 		case "stream":
-			m.Stream, m.StreamGrowth = one, one.Peak-first[one.Mode]
+			m.Stream, m.StreamGrowth = one, one.Peak-one.Before
 			found++
 		case "list+watch":
-			m.ListWatch, m.ListWatchGrowth = one, one.Peak-first[one.Mode]
+			m.ListWatch, m.ListWatchGrowth = one, one.Peak-one.Before
 			found++
 		}
 	}

@@ -79,7 +79,7 @@ type Encoding struct {
 // Sync is the second part: how a cache fills.
 type Sync struct {
 	Runs []SyncRun `json:"runs"`
-	// Memory was taken on clusters made for it, each mode on a new one.
+	// Memory was taken on a cluster made for it, whose server was started anew for each.
 	Memory []Memory `json:"memory,omitempty"`
 }
 
