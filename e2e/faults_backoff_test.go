@@ -75,14 +75,35 @@ func TestFaultsMakeNoBusyLoop(t *testing.T) {
 	}
 }
 
+// TestFaultsAnsweredWith410 shows what docs/reliability.md says of client-go itself: answered with an
+// HTTP 410 each time, an informer that syncs by a streaming watch asks again without a pause, and a
+// RetryWatcher once a second. A client-go that fares better will fail this test.
+func TestFaultsAnsweredWith410(t *testing.T) {
+	if !slowFaults() {
+		t.Skip("make e2e-faults runs it")
+	}
+	noteFailure(t)
+	const window = 3 * time.Second
+	gone := func() *observer.Observer {
+		proxy := ownObserver(t)
+		proxy.Inject(observer.Match{Verb: "watch", Resource: "configmaps"}, observer.Expired())
+		return proxy
+	}
+	informer := plainWatches(t, gone(), window, plainInformer)
+	retry := plainWatches(t, gone(), window, plainRetryWatcher)
+	t.Logf("within %s: %d watches by an informer, %d by a RetryWatcher", window, informer, retry)
+	if retry < 2 || retry > 4 {
+		t.Errorf("a RetryWatcher asked %d times within %s, want once a second", retry, window)
+	}
+	if informer < 25*retry {
+		t.Errorf("an informer asked %d times within %s, a RetryWatcher %d times; want far more", informer, window, retry)
+	}
+}
+
 // watchesCut starts an observer that cuts every watch as soon as it has begun.
 func watchesCut(t *testing.T) *observer.Observer {
 	t.Helper()
-	proxy, err := observer.Start(lab.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = proxy.Close() })
+	proxy := ownObserver(t)
 	proxy.Inject(observer.Match{Verb: "watch", Resource: "configmaps"}, observer.CutAfterEvents(0))
 	return proxy
 }

@@ -19,18 +19,18 @@ import (
 	"client-go-lessons/e2e/observer"
 )
 
-// atOnce is how many lessons run side by side: more than there are processors, since most of what
-// they do under faults is to wait.
-const atOnce = 6
+// seats are for lessons that run side by side, those of all tests that run in parallel together:
+// more than there are processors, since most of what lessons do is to wait.
+var seats = make(chan struct{}, 8)
 
 // TestFaults runs lessons while the cluster misbehaves: each row of package faults says what goes
 // wrong and what the learner must then see. make e2e-faults sets FAULTS=slow, and runs the rows that
 // take long; without it, make e2e runs the others.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	for _, name := range lessonNames() {
 		binary(t, name) // built before the clocks of the cases run
 	}
-	slots := make(chan struct{}, atOnce)
 	var all sync.WaitGroup
 	for _, section := range faults.Sections {
 		for _, row := range section.Rows {
@@ -40,9 +40,9 @@ func TestFaults(t *testing.T) {
 			for i, cases := range row.Cases {
 				for _, c := range cases {
 					lesson := faults.Lessons[i]
-					slots <- struct{}{}
+					seats <- struct{}{}
 					all.Go(func() {
-						defer func() { <-slots }()
+						defer func() { <-seats }()
 						t.Run(fmt.Sprintf("%s/%s %s", row.Name, lesson, c.Name()), func(t *testing.T) {
 							if c.Outcome == faults.NotApplicable {
 								t.Skip("not applicable: " + c.Says)

@@ -78,6 +78,7 @@ func TestSoak(t *testing.T) {
 	if begin, end := s.report.TestRoutines[0], s.report.TestRoutines[1]; end > begin+10 {
 		t.Errorf("the soak itself left %d goroutines; it had %d in the beginning", end, begin)
 	}
+	s.publish()
 }
 
 // soaking is a soak under way.
@@ -261,12 +262,16 @@ func (s *soaking) lesson(p soak.Plan, proxy *observer.Observer, dir string) (
 // namespace checks what became of a run's namespace, against what its lesson said of it.
 func (s *soaking) namespace(p soak.Plan, o soak.Outcome, r soak.Result, record observer.Record) (wrong []string) {
 	own, left, deleted := r.Namespaces()
-	fooled := false // a fault told the lesson that the namespace is gone
+	fooled := false  // a fault told the lesson that the namespace is gone
+	refused := false // a fault kept it from deleting the namespace
 	for _, q := range record.Requests {
 		if own == "" && strings.HasPrefix(q.Namespace, "lesson-") {
 			own = q.Namespace // the lesson did not come to speak of it
 		}
-		fooled = fooled || q.Verb == "delete" && q.Resource == "namespaces" && q.Status == 404 && q.Injected != ""
+		if q.Verb == "delete" && q.Resource == "namespaces" {
+			fooled = fooled || q.Status == 404 && q.Injected != ""
+			refused = refused || q.Injected != ""
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -276,6 +281,9 @@ func (s *soaking) namespace(p soak.Plan, o soak.Outcome, r soak.Result, record o
 	}
 	if left != "" {
 		s.excused[left] = true
+		if !refused && !p.Breaks() {
+			wrong = append(wrong, fmt.Sprintf("it left %s, and no fault kept it from deleting that", left))
+		}
 	}
 	if fooled {
 		s.excused[own] = true
@@ -362,10 +370,18 @@ func (s *soaking) after() {
 	runtime.GC()
 	s.report.TestRoutines[1] = runtime.NumGoroutine()
 	s.server(s.report.Took)
+}
 
+// publish writes what make soak-docs puts into the pages, unless something failed.
+func (s *soaking) publish() {
+	const summary = "../bin/soak-summary.md"
 	raw, err := json.MarshalIndent(s.report, "", "  ")
-	err = errors.Join(err, os.WriteFile("../bin/soak-summary.json", append(raw, '\n'), 0o644),
-		os.WriteFile("../bin/soak-summary.md", []byte(s.report.Markdown()), 0o644))
+	err = errors.Join(err, os.WriteFile("../bin/soak-summary.json", append(raw, '\n'), 0o644))
+	if s.t.Failed() {
+		err = errors.Join(err, os.RemoveAll(summary))
+	} else {
+		err = errors.Join(err, os.WriteFile(summary, []byte(s.report.Markdown()), 0o644))
+	}
 	if err != nil {
 		s.t.Error(err)
 	}

@@ -94,6 +94,20 @@ func (c Case) Name() string {
 // Markdown is the table as docs/reliability.md shows it.
 func Markdown() string {
 	var b strings.Builder
+	rows, count := 0, map[Outcome]int{}
+	for _, section := range Sections {
+		for _, row := range section.Rows {
+			rows++
+			for _, cases := range row.Cases {
+				for _, c := range cases {
+					count[c.Outcome]++
+				}
+			}
+		}
+	}
+	fmt.Fprintf(&b, "%d faults were tried, each on four lessons: %d runs of a lesson or of a step survive, %d fail\nclearly; "+
+		"for %d lessons the fault makes no sense, and the table says why.\n\n",
+		rows, count[Survives], count[Fails], count[NotApplicable])
 	for _, section := range Sections {
 		fmt.Fprintf(&b, "### %s\n\n| what goes wrong |", section.Name)
 		for _, lesson := range Lessons {
