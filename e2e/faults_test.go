@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -159,7 +160,7 @@ func checkInjected(t *testing.T, row faults.Row, c faults.Case, record observer.
 	t.Helper()
 	took := acted
 	for _, r := range record.Requests {
-		took = took || r.Injected != "" || row.HTTP1 && r.Proto == "HTTP/1.1"
+		took = took || tookEffect(t, r) || row.HTTP1 && r.Proto == "HTTP/1.1"
 		if strings.Contains(r.Injected, "events") && r.Header.Get("Content-Encoding") != "" {
 			t.Errorf("a fault on events met a compressed stream, in which it sees none: %s", r)
 		}
@@ -168,6 +169,27 @@ func checkInjected(t *testing.T, row faults.Row, c faults.Case, record observer.
 		t.Error("the fault was never injected")
 	}
 }
+
+// tookEffect tells whether a fault did something to the request. One that is to act after so many
+// events needs that many.
+func tookEffect(t *testing.T, r observer.Request) bool {
+	t.Helper()
+	m := afterEvents.FindStringSubmatch(r.Injected)
+	if m == nil {
+		return r.Injected != ""
+	}
+	after, err := strconv.Atoi(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed := 0
+	for _, n := range r.Events {
+		passed += n
+	}
+	return passed >= after
+}
+
+var afterEvents = regexp.MustCompile(`after (\d+) events`)
 
 // ownLog is a line of client-go's own log, which is not the lesson's.
 var ownLog = regexp.MustCompile(`^[IWEF]\d{4} .*\n?`)
