@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
@@ -59,4 +60,26 @@ func fromBefore(version string) func(observer.Request) bool {
 		order, err := resourceversion.CompareResourceVersion(r.Query.Get("resourceVersion"), version)
 		return err == nil && order <= 0
 	}
+}
+
+// horizon is the moment up to which a server has forgotten: now, until it is set to a version.
+type horizon struct {
+	mu      sync.Mutex
+	version string
+}
+
+func (h *horizon) set(version string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.version = version
+}
+
+// includes tells whether a watch asks to go on from a version that is forgotten.
+func (h *horizon) includes(r observer.Request) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.version == "" {
+		return r.Query.Get("sendInitialEvents") != "true"
+	}
+	return fromBefore(h.version)(r)
 }

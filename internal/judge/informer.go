@@ -116,8 +116,8 @@ func neverStarted(ctx context.Context, t *trial) (string, error) {
 	case slices.Equal(got, want):
 		return fmt.Sprintf("%d ConfigMaps, %s.", len(got), t.sent()), nil
 	case len(got) == 0 && t.requests().Count() == 0:
-		return "", notYet("There are %d ConfigMaps. Your program printed 0, and sent no request at all: "+
-			"there was no informer that it could have started, and so none to wait for.", len(want))
+		return "", notYet("There are %d ConfigMaps. Your program printed 0, and sent no request at all: when it called Start "+
+			"there was no informer to start, and so none to wait for, or it did not wait.", len(want))
 	default:
 		return "", notYet("There are %d ConfigMaps: %s. Your program printed %d (%s), and sent %s. Had the cache synced when it listed?",
 			len(want), strings.Join(want, ", "), len(got), strings.Join(got, ", "), t.sent())
@@ -141,12 +141,9 @@ func tombstone(ctx context.Context, t *trial) (string, error) {
 	}); err != nil {
 		return "", err
 	}
-	list, err := t.cms.List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return "", judges(err)
-	}
+	var forgotten horizon
 	before := t.count("watch") + t.count("list")
-	t.inject(observer.Match{Verb: "watch", Func: fromBefore(list.ResourceVersion)}, observer.ExpireAfterEvents(0))
+	t.inject(observer.Match{Verb: "watch", Func: forgotten.includes}, observer.ExpireAfterEvents(0))
 	t.inject(observer.Match{Verb: "watch", To: 1}, observer.HoldRequest(gate))
 	close(end)
 	if err := t.must(ctx, "watch again after its watch had ended (injected)", func() bool {
@@ -157,6 +154,11 @@ func tombstone(ctx context.Context, t *trial) (string, error) {
 	if err := t.deleteGate(ctx); err != nil {
 		return "", err
 	}
+	list, err := t.cms.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", judges(err)
+	}
+	forgotten.set(list.ResourceVersion)
 	gate.Open()
 	if err := t.create(ctx, "last"); err != nil {
 		return "", err
