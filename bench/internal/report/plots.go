@@ -231,7 +231,7 @@ func memoryPlot(s *result.Sync, bytes int) *plot.Plot {
 			}
 			p.Title.Text = fmt.Sprintf("API server and etcd: memory while k caches fill, %s ConfigMaps of %s",
 				Count(m.Objects), Bytes(float64(bytes)))
-			c.add(float64(m.K), (m.Peak-m.Before)/1e6)
+			c.add(float64(m.K), m.Growth()/1e6)
 			if i == 0 {
 				ks = append(ks, float64(m.K))
 			}

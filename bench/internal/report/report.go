@@ -119,7 +119,7 @@ func tidy(text []byte) []byte {
 func funcs(r *result.Results, files map[string][]byte) template.FuncMap {
 	all := template.FuncMap{
 		"dur": Duration, "secs": func(s float64) string { return Duration(s * 1e9) },
-		"bytes": Bytes, "times": Times, "count": Count, "percent": Percent, "table": table, "row": row, "rows": newRows,
+		"bytes": Bytes, "digits": digits, "times": Times, "count": Count, "percent": Percent, "table": table, "row": row, "rows": newRows,
 		"targets": func() []Target { return Targets(r) },
 		"plot": func(name, alt string) string {
 			if files[Plots+"/"+name+".svg"] == nil {

@@ -96,6 +96,15 @@ func TestConclusionsFollow(t *testing.T) {
 		{"no gain from rv 0", func(r *result.Results) { r.Reads.Sizes[1].Find("get rv=0").Latency.P50 = 3e6 }, "no gain here"},
 		{"CBOR", func(r *result.Results) { r.Reads.Encodings[1].Status = 200 }, "This server offers CBOR."},
 		{"another provider", func(r *result.Results) { r.Machine.Provider = "kind" }, "those of the API server alone"},
+		{"server memory that is noise", func(r *result.Results) { setGrowth(r, 400e3, 1.7e6) }, "No difference could be measured"},
+		{"server memory of one way that is noise", func(r *result.Results) { setGrowth(r, 400e3, 90e6) }, "a factor would mean nothing"},
+		{"streaming that peaks higher", func(r *result.Results) { r.Sync.Find("stream", 16, 400, result.Big).HeapPeak = 9e9 },
+			"did not lower the peak"},
+		{"streaming that is cheap for the server", func(r *result.Results) {
+			for i := range r.Sync.Runs {
+				r.Sync.Runs[i].ServerAlloc = r.Sync.Runs[i].HeapPeak
+			}
+		}, "The server allocated less, too"},
 		{"a remedy that leaks", func(r *result.Results) { r.Lag[0].Remedies[1].Stale = 3 }, `"wait" (3)`},
 	} {
 		r := whole()
@@ -106,6 +115,14 @@ func TestConclusionsFollow(t *testing.T) {
 	}
 	if empty := page(&result.Results{}); !strings.Contains(empty, "not measured in this run") {
 		t.Error("a run without results has targets")
+	}
+}
+
+// setGrowth gives the server's memory that growth by streaming and by LIST and WATCH.
+func setGrowth(r *result.Results, stream, listWatch float64) {
+	for i := range r.Sync.Memory {
+		m := &r.Sync.Memory[i]
+		m.Rounds, m.Peak = nil, m.Before+map[string]float64{"stream": stream, "list+watch": listWatch}[m.Mode]
 	}
 }
 
@@ -164,7 +181,8 @@ func whole() *result.Results {
 		for _, k := range []int{1, 4, 16} {
 			for i, mode := range []string{"stream", "list+watch", "list"} {
 				run := result.SyncRun{Mode: mode, K: k, Objects: set[0], ObjectBytes: set[1], Seconds: float64(k),
-					Rounds: []float64{float64(k)}, Heap: 3e7, Passed: float64(k * set[0])}
+					Rounds: []float64{float64(k)}, Heap: 3e7, HeapPeak: 3e7 * float64(1+i), ServerAlloc: 3e7 / float64(1+i),
+					Requests: float64(k * min(1+i, 2)), Passed: float64(k * set[0])}
 				r.Sync.Runs = append(r.Sync.Runs, run)
 				r.Sync.Memory = append(r.Sync.Memory, result.Memory{Mode: mode, K: k, Objects: set[0], ObjectBytes: set[1],
 					Before: 3e8, Peak: 4e8 + float64(i)*1e8})

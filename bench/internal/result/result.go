@@ -102,7 +102,8 @@ type SyncRun struct {
 	Passed      float64   `json:"passed"`        // objects that came, of k times Objects
 }
 
-// Memory is the API server's resident memory before and at most during a sync of k.
+// Memory is the API server's resident memory before and at most during a sync of k: medians of the
+// rounds.
 type Memory struct {
 	Mode        string  `json:"mode"`
 	K           int     `json:"k"`
@@ -110,6 +111,16 @@ type Memory struct {
 	ObjectBytes int     `json:"objectBytes"`
 	Before      float64 `json:"beforeBytes"`
 	Peak        float64 `json:"peakBytes"`
+	// Rounds are the growths, from before to peak.
+	Rounds []float64 `json:"roundGrowthBytes,omitempty"`
+}
+
+// Growth is the median of the rounds' growths.
+func (m Memory) Growth() float64 {
+	if len(m.Rounds) == 0 {
+		return m.Peak - m.Before
+	}
+	return Median(m.Rounds...)
 }
 
 // Share is the third part: k handlers, on one factory or on k.
