@@ -71,7 +71,7 @@ func (l *lab) wireCost(ctx context.Context, pairs, rounds int) (w result.Wire, e
 	}
 	w.Pairs = whole[0].N()
 	w.Without, w.With = whole[0].Latency(), whole[1].Latency()
-	w.Ratio = result.Median(ratios...)
+	w.Ratio, w.Ratios = result.Median(ratios...), ratios
 
 	var stills [2]*kubernetes.Clientset
 	// The fastest round of each is the one that was disturbed least.

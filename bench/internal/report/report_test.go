@@ -88,11 +88,13 @@ func TestConclusionsFollow(t *testing.T) {
 	}{
 		{"a slow lister", func(r *result.Results) { r.Reads.Sizes[1].Find("lister get").Latency.P50 = 500 },
 			"**Why a lister's Get is not met.**"},
-		{"a slow Get", func(r *result.Results) { r.Reads.Sizes[1].Find("get").Latency.P50 = 9e6 },
+		{"a slow Get", func(r *result.Results) { r.Reads.Sizes[1].Find("get").Latency.Mean = 9e6 },
 			"**Why a direct Get is not met.**"},
 		{"a slow wait", func(r *result.Results) { r.Lag[1].Wait.P99 *= 2 }, "**Why waiting for a written version is not met at p99.**"},
 		{"a slow sync", func(r *result.Results) { r.Sync.Runs[0].Seconds *= 3 }, "**Why an informer's sync is not met.**"},
 		{"a dear wire", func(r *result.Results) { r.Ourselves.Wire.CPU = 1e6 }, "**Why `internal/wire` is not met.**"},
+		{"a wire that the pairs see", func(r *result.Results) { r.Ourselves.Wire.Ratio = 1.031 }, "**Why `internal/wire` is not met.**"},
+		{"rounds on both sides of 1", func(r *result.Results) { r.Ourselves.Wire.Ratios[0] = 0.98 }, "larger than what it adds"},
 		{"no gain from rv 0", func(r *result.Results) { r.Reads.Sizes[1].Find("get rv=0").Latency.P50 = 3e6 }, "no gain here"},
 		{"CBOR", func(r *result.Results) { r.Reads.Encodings[1].Status = 200 }, "This server offers CBOR."},
 		{"another provider", func(r *result.Results) { r.Machine.Provider = "kind" }, "those of the API server alone"},
@@ -164,7 +166,7 @@ func whole() *result.Results {
 		return result.Latency{N: 1000, P50: p50, P90: 2 * p50, P99: 3 * p50, Max: 4 * p50, Mean: p50}
 	}
 	r := &result.Results{Mode: "full", Machine: result.Machine{Provider: "local", Cores: 2}}
-	r.Reads = &result.Reads{EtcdGet: 1e6, EtcdGets: 500,
+	r.Reads = &result.Reads{
 		Encodings: []result.Encoding{{Name: "protobuf", Status: 200, Bytes: 2e6}, {Name: "CBOR", Status: 406}}}
 	for _, n := range []int{100, 1000, 10_000, 100_000} {
 		s := result.Size{Objects: n, ObjectBytes: result.Small}
@@ -173,6 +175,7 @@ func whole() *result.Results {
 		}
 		s.Find("map").Latency, s.Find("lister get").Latency = lat(20), lat(50)
 		s.Find("livez").Latency, s.Find("get rv=0").Latency = lat(5e5), lat(1e6)
+		s.Find("get").EtcdGets, s.Find("get").EtcdTime = 1, 1e6
 		s.Find("indexer by label").Latency = lat(100)
 		r.Reads.Sizes = append(r.Reads.Sizes, s)
 	}
@@ -202,7 +205,7 @@ func whole() *result.Results {
 			Remedies:  []result.Remedy{{Name: "hope", Reads: 10, Stale: 2, Latency: lat(200)}, {Name: "wait", Reads: 10, Latency: lat(300)}}})
 	}
 	r.Ourselves = &result.Ourselves{
-		Wire:   result.Wire{Pairs: 10, With: lat(1e6), Without: lat(1e6), Ratio: 1, CPU: 2e3, CPUWithout: 3e4, Allocs: 12, AllocsTotal: 117},
+		Wire:   result.Wire{Pairs: 10, With: lat(1e6), Without: lat(1e6), Ratio: 1.01, Ratios: []float64{1.005, 1.02}, CPU: 2e3, CPUWithout: 3e4, Allocs: 12, AllocsTotal: 117},
 		Start:  &result.Start{Rounds: make([]result.StartRound, 3), Whole: 3, Etcd: 0.2, Server: 2},
 		Warm:   &result.Clone{Clone: 0.1, Up: 3, Lesson: 1, Total: 4.1, Build: 20},
 		Cold:   &result.Clone{Clone: 0.1, Up: 600, Lesson: 30, Total: 630, Build: 620},

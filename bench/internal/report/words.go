@@ -41,6 +41,7 @@ func words(r *result.Results) template.FuncMap {
 		"float64":  func(n int64, unit float64) float64 { return float64(n) * unit },
 		"provider": func(name string) string { return providers[name] },
 		"shrink":   func() float64 { return shrunk(r.Reads) },
+		"lowest":   func(values []float64) float64 { return slices.Min(values) },
 		"growth":   func() *growth { return grown(r.Reads) },
 		"cbor":     cbor,
 		"mode":     func(m string) string { return modeNames[m] },
