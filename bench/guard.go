@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -136,7 +137,7 @@ func (l *lab) readRatios(ctx context.Context, values map[string]float64) error {
 		return err
 	}
 	defer r.stop()
-	ops, err := r.measure(ctx, r.pick("map", "lister get", "livez", "get", "list", "list json", "list paged", "list by label"),
+	ops, err := r.measure(ctx, r.pick("map", "lister get", "livez", "get", "list", "list paged", "list by label"),
 		effort{slice: 300 * time.Millisecond, rounds: 5, least: 10})
 	if err != nil {
 		return err
@@ -150,7 +151,15 @@ func (l *lab) readRatios(ctx context.Context, values map[string]float64) error {
 	values["requests a get"] = size.Find("get").Requests
 	values["requests a paged list"] = size.Find("list paged").Requests
 	values["list by label / list, bytes"] = size.Find("list by label").WireIn / size.Find("list").WireIn
-	values["list / list json, bytes"] = size.Find("list").WireIn / size.Find("list json").WireIn
+	var answered string
+	if err := r.line.client.CoreV1().RESTClient().Get().Namespace(r.ns).Resource("configmaps").Name(item(0)).Do(ctx).
+		ContentType(&answered).Error(); err != nil {
+		return err
+	}
+	values["a typed client is answered in protobuf"] = 0
+	if strings.HasPrefix(answered, protobuf) {
+		values["a typed client is answered in protobuf"] = 1
+	}
 	return nil
 }
 
@@ -181,7 +190,7 @@ func (l *lab) lagRatios(ctx context.Context, values map[string]float64) error {
 	if err != nil {
 		return err
 	}
-	values["wait / raw watch, p50"] = got[0].Wait.P50 / got[0].Floor.P50
+	values["wait / raw watch, p50"] = got[0].Wait.P50 / got[0].Raw.P50
 	for _, r := range got[0].Remedies {
 		if r.Name == waitRemedy {
 			values["stale reads after a wait"] = float64(r.Stale)

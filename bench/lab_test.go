@@ -148,7 +148,7 @@ func TestMedians(t *testing.T) {
 // TestProfiled: the function that burns the time is at the top.
 func TestProfiled(t *testing.T) {
 	p, err := profiled("burning", func() error {
-		return forTime(t.Context(), 300*time.Millisecond, func() error { burn(); return nil })
+		return forTime(t.Context(), 300*time.Millisecond, 4, func() error { burn(); return nil })
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +159,17 @@ func TestProfiled(t *testing.T) {
 	}
 	if p.Seconds > 0 && !found {
 		t.Errorf("burn is not among %+v", p.Cum)
+	}
+}
+
+func TestHarness(t *testing.T) {
+	for name, want := range map[string]bool{
+		"main.forTime": true, "main.(*lab).profiles.func1": true, "runtime.main": true, "sync.(*WaitGroup).Go.func1": true,
+		"runtime.mallocgc": false, "cache.(*controller).processLoop": false, "maintenance.x": false,
+	} {
+		if harness(name) != want {
+			t.Errorf("%s: want %t", name, want)
+		}
 	}
 }
 

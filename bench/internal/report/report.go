@@ -305,14 +305,10 @@ func measured(r *result.Results, key string) (ratio float64, text string, limit 
 				Duration(bare), Duration(get.EtcdTime)), 1.5
 		}
 	case "wait", "wait99":
-		var worst *result.Load
-		for i := range r.Lag {
-			if one := waitRatio(&r.Lag[i], key); worst == nil || one > ratio {
-				worst, ratio = &r.Lag[i], one
-			}
-		}
+		worst, ratio := worstLoad(r.Lag, key)
 		if worst != nil {
-			return ratio, fmt.Sprintf("%.2f times at most, at %s writes a second", ratio, worst.Name), 1.1
+			_, floor := waitRatio(worst, key)
+			return ratio, fmt.Sprintf("%.2f times at most, %s (%.2f times the floor)", ratio, othersWrite(*worst), floor), 1.1
 		}
 	case "sync":
 		if r.Sync != nil {
@@ -341,11 +337,38 @@ func measured(r *result.Results, key string) (ratio float64, text string, limit 
 	return none, "", 0
 }
 
-func waitRatio(l *result.Load, key string) float64 {
-	if key == "wait99" {
-		return l.Wait.P99 / l.Floor.P99
+// waitRatio compares the wait with the raw watch, by which it is judged, and with the floor, which is
+// the later of the event and the answer.
+func waitRatio(l *result.Load, key string) (raw, floor float64) {
+	switch {
+	case key != "wait99":
+		return l.Wait.P50 / l.Raw.P50, l.Wait.P50 / l.Floor.P50
+	case l.Wait.N < enough:
+		return math.NaN(), math.NaN()
 	}
-	return l.Wait.P50 / l.Floor.P50
+	return l.Wait.P99 / l.Raw.P99, l.Wait.P99 / l.Floor.P99
+}
+
+// worstLoad is the load of the highest ratio, nil if there is none.
+func worstLoad(loads []result.Load, key string) (worst *result.Load, ratio float64) {
+	for i := range loads {
+		one, _ := waitRatio(&loads[i], key)
+		if !math.IsNaN(one) && (worst == nil || one > ratio) {
+			worst, ratio = &loads[i], one
+		}
+	}
+	return worst, ratio
+}
+
+// othersWrite says the load in a sentence.
+func othersWrite(l result.Load) string {
+	switch l.Name {
+	case "0":
+		return "while nobody else writes"
+	case "max":
+		return "while others write as fast as it goes"
+	}
+	return "while others write " + l.Name + " a second"
 }
 
 // loadName says how much the others write.

@@ -92,6 +92,9 @@ func TestConclusionsFollow(t *testing.T) {
 			"**Why a direct Get is not met.**"},
 		{"a slow wait", func(r *result.Results) { r.Lag[1].Wait.P99 *= 2 }, "**Why waiting for a written version is not met at p99.**"},
 		{"a slow sync", func(r *result.Results) { r.Sync.Runs[0].Seconds *= 3 }, "**Why an informer's sync is not met.**"},
+		{"a wait that is slow under load", func(r *result.Results) { r.Lag[3].Wait.P50 *= 2 }, "waits for its turn while"},
+		{"a wait that is slow against the raw watch alone", func(r *result.Results) { r.Lag[2].Raw.P50 /= 2 },
+			"2.10 times at most, while others write 500 a second (1.05 times the floor)"},
 		{"a dear wire", func(r *result.Results) { r.Ourselves.Wire.CPU = 1e6 }, "**Why `internal/wire` is not met.**"},
 		{"a wire that the pairs see", func(r *result.Results) { r.Ourselves.Wire.Ratio = 1.031 }, "**Why `internal/wire` is not met.**"},
 		{"rounds on both sides of 1", func(r *result.Results) { r.Ourselves.Wire.Ratios[0] = 0.98 }, "larger than what it adds"},
@@ -114,6 +117,20 @@ func TestConclusionsFollow(t *testing.T) {
 		if strings.Contains(good, c.says) || !strings.Contains(page(r), c.says) {
 			t.Errorf("%s: want %q on the page, and only then", c.name, c.says)
 		}
+	}
+	// Of few samples there is no p99, in no table, sentence or plot.
+	few := whole()
+	for i := range few.Lag {
+		l := &few.Lag[i]
+		for _, one := range []*result.Latency{&l.Answer, &l.Raw, &l.Floor, &l.Store, &l.Wait, &l.Behind} {
+			one.N, one.P99 = 99, 7.77e9
+		}
+		for j := range l.Remedies {
+			l.Remedies[j].Latency.N, l.Remedies[j].Latency.P99 = 99, 7.77e9
+		}
+	}
+	if text := page(few); strings.Contains(text, "7.8 s") || strings.Contains(text, "remedies.svg") {
+		t.Error("a p99 of 99 samples is on the page")
 	}
 	if empty := page(&result.Results{}); !strings.Contains(empty, "not measured in this run") {
 		t.Error("a run without results has targets")

@@ -55,7 +55,18 @@ func words(r *result.Results) template.FuncMap {
 		"streamAdvice": func() string { return streamAdvice(r.Sync) },
 		"than":         than,
 		"shareOf":      func() *shares { return sharesOf(r.Sharing) },
-		"load":         loadName,
+		"worst": func(key string) string {
+			if l, _ := worstLoad(r.Lag, key); l != nil {
+				return l.Name
+			}
+			return ""
+		},
+		"waits": func(l result.Load, key string) string {
+			raw, floor := waitRatio(&l, key)
+			return fmt.Sprintf("%.2f times the raw watch and %.2f times the floor", raw, floor)
+		},
+		"enough": func(l result.Latency) bool { return l.N >= enough },
+		"load":   loadName,
 		"asked": func(l result.Load) string {
 			if l.Asked < 0 {
 				return "all it can"
@@ -81,9 +92,11 @@ var providers = map[string]string{
 	"local": "local control plane, etcd without fsync", "kind": "kind", "other": "an existing cluster",
 }
 
-// p99 of fewer than a hundred calls would be the slowest one.
+// enough calls for a p99: that of fewer would be the slowest one.
+const enough = 100
+
 func p99(l result.Latency) string {
-	if l.N < 100 {
+	if l.N < enough {
 		return "–"
 	}
 	return Duration(l.P99)
@@ -362,7 +375,12 @@ func remediesSeen(loads []result.Load) string {
 	last := loads[len(loads)-1]
 	var costs []string
 	for _, r := range last.Remedies {
-		costs = append(costs, fmt.Sprintf("%s for %q", Duration(r.Latency.P99), r.Name))
+		if r.Latency.N >= enough {
+			costs = append(costs, fmt.Sprintf("%s for %q", Duration(r.Latency.P99), r.Name))
+		}
+	}
+	if len(costs) == 0 {
+		return strings.TrimSpace(text)
 	}
 	return text + "At the highest load, p99 of a read was " + strings.Join(costs, ", ") + "."
 }
