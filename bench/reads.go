@@ -316,7 +316,7 @@ func (r *reader) measure(ctx context.Context, ops []op, e effort) ([]result.Op, 
 }
 
 // reads is the first part.
-func (l *lab) reads(ctx context.Context, sets []set, e effort) (*result.Reads, error) {
+func (l *lab) reads(ctx context.Context, sets []set, slice time.Duration, least func(set) int) (*result.Reads, error) {
 	out := &result.Reads{}
 	for _, s := range sets {
 		l.say.step("reads: %d ConfigMaps of %d bytes", s.objects, s.bytes)
@@ -324,7 +324,7 @@ func (l *lab) reads(ctx context.Context, sets []set, e effort) (*result.Reads, e
 		if err != nil {
 			return nil, err
 		}
-		ops, err := r.measure(ctx, r.ops, e)
+		ops, err := r.measure(ctx, r.ops, effort{slice: slice, rounds: 3, least: least(s)})
 		r.stop()
 		if err != nil {
 			return nil, err

@@ -231,7 +231,16 @@ func Count(n any) string {
 		f = n
 	}
 	if f < 10 && f != math.Trunc(f) {
-		return strconv.FormatFloat(f, 'g', 2, 64)
+		// Two digits, but none that is no more than dust, such as an allocation in a million calls.
+		places := 1
+		if math.Abs(f) < 1 {
+			places = 2
+		}
+		text := strings.TrimRight(strconv.FormatFloat(f, 'f', places, 64), "0")
+		if text = strings.TrimSuffix(text, "."); text == "-0" {
+			return "0"
+		}
+		return text
 	}
 	text := strconv.FormatInt(int64(math.Round(f)), 10)
 	for at := len(text) - 3; at > 0 && text[at-1] != '-'; at -= 3 {

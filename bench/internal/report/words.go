@@ -41,6 +41,11 @@ func words(r *result.Results) template.FuncMap {
 		"float64":  func(n int64, unit float64) float64 { return float64(n) * unit },
 		"provider": func(name string) string { return providers[name] },
 		"shrink":   func() float64 { return shrunk(r.Reads) },
+		"compressed": func(run *result.SyncRun) bool {
+			return run.WireIn < 0.95*run.Passed*float64(run.ObjectBytes) // less than the text alone
+		},
+		"filtered": func() *filtered { return filteredOf(r.Reads) },
+		"pages":    func() string { return pages(r.Reads) },
 		"lowest":   func(values []float64) float64 { return slices.Min(values) },
 		"growth":   func() *growth { return grown(r.Reads) },
 		"cbor":     cbor,
@@ -109,7 +114,7 @@ func shrunk(r *result.Reads) float64 {
 			return 1 - s.Find("list").WireIn/float64(e.Bytes)
 		}
 	}
-	return 0
+	return 0 // not known
 }
 
 type growth struct {
@@ -140,6 +145,46 @@ func grown(r *result.Reads) *growth {
 	}
 	times := func(name string) float64 { return last.Find(name).Latency.P50 / first.Find(name).Latency.P50 }
 	return &growth{first.Objects, last.Objects, times("list"), times("lister list"), times("get"), times("lister get")}
+}
+
+// filtered compares a List by label, which returns one object in a hundred, with a List of as many.
+type filtered struct {
+	Of, Returned      int
+	ByLabel, Whole    float64 // p50
+	Ratio, Difference float64
+}
+
+func filteredOf(r *result.Reads) *filtered {
+	if r == nil || r.Of(10_000) == nil || r.Of(100) == nil {
+		return nil
+	}
+	f := &filtered{Of: 10_000, Returned: 100, ByLabel: r.Of(10_000).Find("list by label").Latency.P50,
+		Whole: r.Of(100).Find("list").Latency.P50}
+	f.Ratio, f.Difference = f.ByLabel/f.Whole, f.ByLabel-f.Whole
+	return f
+}
+
+// pages compares a List in pages with one that is not, at the largest size.
+func pages(r *result.Reads) string {
+	var last *result.Size
+	for i := range r.Sizes {
+		if s := &r.Sizes[i]; s.ObjectBytes <= result.Small && s.Objects > 500 && (last == nil || s.Objects > last.Objects) {
+			last = s
+		}
+	}
+	const bound = "Pages bound the memory of one answer"
+	if last == nil {
+		return bound + "."
+	}
+	ratio := last.Find("list paged").Latency.P50 / last.Find("list").Latency.P50
+	of := fmt.Sprintf("the List of %s took %s as long in pages of 500", Count(last.Objects), Times(ratio))
+	switch {
+	case ratio > 1.05:
+		return bound + "; they do not make a List cheaper: " + of + "."
+	case ratio < 0.95:
+		return bound + ", and here they made a large List faster: " + of + "."
+	}
+	return bound + "; in time they made no difference here: " + of + "."
 }
 
 func cbor(encodings []result.Encoding) string {

@@ -136,8 +136,8 @@ type Share struct {
 	ClientCPU   float64 `json:"clientCPU"`
 	ServerCPU   float64 `json:"serverCPU"`
 	ServerAlloc float64 `json:"serverAlloc"`
-	ServerRSS   float64 `json:"serverRSS"` // growth
-	Told        int64   `json:"told"`      // calls of all handlers
+	Rounds      int     `json:"rounds,omitempty"` // of which these are medians
+	Told        int64   `json:"told"`             // calls of all handlers
 }
 
 // Load is the fourth part: how far behind a cache is while others write.
