@@ -200,6 +200,18 @@ func TestProfiled(t *testing.T) {
 	}
 }
 
+func TestShortFunc(t *testing.T) {
+	for name, want := range map[string]string{
+		"k8s.io/client-go/gentype.(*alsoLister[go.shape.*k8s.io/api/core/v1.ConfigMap,go.shape.[]int]).List": "gentype.(*alsoLister).List",
+		"k8s.io/client-go/listers.ResourceIndexer[go.shape.*uint8].Get":                                      "listers.ResourceIndexer.Get",
+		"runtime.mallocgc": "runtime.mallocgc", "net/http.(*Client).Do": "http.(*Client).Do",
+	} {
+		if got := shortFunc(name); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 func TestHarness(t *testing.T) {
 	for name, want := range map[string]bool{
 		"main.forTime": true, "main.(*lab).profiles.func1": true, "runtime.main": true, "sync.(*WaitGroup).Go.func1": true,

@@ -192,6 +192,7 @@ func parseProfile(what string, raw []byte) (result.Profile, error) {
 	}
 	out.Seconds = time.Duration(total).Seconds()
 	maps.DeleteFunc(cum, func(name string, _ int64) bool { return harness(name) })
+	maps.DeleteFunc(flat, func(name string, _ int64) bool { return strings.HasPrefix(name, "main.") })
 	out.Flat, out.Cum = top(flat, total), top(cum, total)
 	return out, nil
 }
@@ -215,6 +216,8 @@ func top(of map[string]int64, total int64) []result.Line {
 
 // shortFunc takes the path off a function's name, and type parameters.
 func shortFunc(name string) string {
-	name, _, _ = strings.Cut(name, "[")
+	if from, to := strings.IndexByte(name, '['), strings.LastIndexByte(name, ']'); from >= 0 && from < to {
+		name = name[:from] + name[to+1:]
+	}
 	return name[strings.LastIndexByte(name, '/')+1:]
 }

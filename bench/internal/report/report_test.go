@@ -95,6 +95,7 @@ func TestConclusionsFollow(t *testing.T) {
 		{"a wait that is slow under load", func(r *result.Results) { r.Lag[3].Wait.P50 *= 2 }, "waits for its turn while"},
 		{"a wait that is slow against the raw watch alone", func(r *result.Results) { r.Lag[2].Raw.P50 /= 2 },
 			"2.10 times at most, while others write 500 a second (1.05 times the floor)"},
+		{"an answer after the event", func(r *result.Results) { r.Lag[2].Raw.P50 /= 2 }, "the answer tends to come after the event"},
 		{"a dear wire", func(r *result.Results) { r.Ourselves.Wire.CPU = 1e6 }, "**Why `internal/wire` is not met.**"},
 		{"a wire that the pairs see", func(r *result.Results) { r.Ourselves.Wire.Ratio = 1.031 }, "**Why `internal/wire` is not met.**"},
 		{"rounds on both sides of 1", func(r *result.Results) { r.Ourselves.Wire.Ratios[0] = 0.98 }, "larger than what it adds"},

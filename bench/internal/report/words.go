@@ -66,6 +66,14 @@ func words(r *result.Results) template.FuncMap {
 			}
 			return ""
 		},
+		"floorOfWorst": func(key string) float64 {
+			l, _ := worstLoad(r.Lag, key)
+			if l == nil {
+				return math.NaN()
+			}
+			_, floor := waitRatio(l, key)
+			return floor
+		},
 		"waits": func(l result.Load, key string) string {
 			raw, floor := waitRatio(&l, key)
 			return fmt.Sprintf("%.2f times the raw watch and %.2f times the floor", raw, floor)
