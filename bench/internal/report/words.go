@@ -294,9 +294,9 @@ func streamAdvice(s *result.Sync) string {
 	}
 	switch {
 	case timeLow > 1.05:
-		text += " And it took " + span(timeLow, timeHigh) + " as long."
+		text += " It took longer: " + span(timeLow, timeHigh) + " as long."
 	case timeHigh < 0.95:
-		text += " And it was faster: " + span(timeLow, timeHigh) + " as long."
+		text += " It was faster: it took " + span(timeLow, timeHigh) + " as long."
 	default:
 		text += " It took " + span(timeLow, timeHigh) + " as long."
 	}
