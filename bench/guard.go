@@ -6,10 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"client-go-lessons/bench/internal/result"
 )
@@ -136,7 +142,7 @@ func (l *lab) readRatios(ctx context.Context, values map[string]float64) error {
 		return err
 	}
 	defer r.stop()
-	ops, err := r.measure(ctx, r.pick("map", "lister get", "livez", "get", "list", "list json", "list paged", "list by label"),
+	ops, err := r.measure(ctx, r.pick("map", "lister get", "livez", "get", "list", "list paged", "list by label"),
 		effort{slice: 300 * time.Millisecond, rounds: 5, least: 10})
 	if err != nil {
 		return err
@@ -150,9 +156,43 @@ func (l *lab) readRatios(ctx context.Context, values map[string]float64) error {
 	values["requests a get"] = size.Find("get").Requests
 	values["requests a paged list"] = size.Find("list paged").Requests
 	values["list by label / list, bytes"] = size.Find("list by label").WireIn / size.Find("list").WireIn
-	values["list / list json, bytes"] = size.Find("list").WireIn / size.Find("list json").WireIn
+	return l.typedAnswer(ctx, r.ns, values)
+}
+
+// typedAnswer looks at the encoding in which a typed client is answered.
+func (l *lab) typedAnswer(ctx context.Context, ns string, values map[string]float64) error {
+	seen := &seenType{}
+	config := rest.CopyConfig(l.cluster.Config)
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { seen.next = rt; return seen })
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	if _, err := client.CoreV1().ConfigMaps(ns).Get(ctx, item(0), metav1.GetOptions{}); err != nil {
+		return err
+	}
+	values["a typed client is answered in protobuf"] = 0
+	if strings.HasPrefix(seen.last, protobuf) {
+		values["a typed client is answered in protobuf"] = 1
+	}
 	return nil
 }
+
+// seenType remembers the Content-Type of the last answer.
+type seenType struct {
+	next http.RoundTripper
+	last string
+}
+
+func (s *seenType) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := s.next.RoundTrip(req)
+	if err == nil {
+		s.last = resp.Header.Get("Content-Type")
+	}
+	return resp, err
+}
+
+func (s *seenType) WrappedRoundTripper() http.RoundTripper { return s.next }
 
 func (l *lab) syncRatios(ctx context.Context, values map[string]float64) error {
 	runs, err := l.syncs(ctx, small(1000), []int{1}, 7)
@@ -181,7 +221,7 @@ func (l *lab) lagRatios(ctx context.Context, values map[string]float64) error {
 	if err != nil {
 		return err
 	}
-	values["wait / raw watch, p50"] = got[0].Wait.P50 / got[0].Floor.P50
+	values["wait / raw watch, p50"] = got[0].Wait.P50 / got[0].Raw.P50
 	for _, r := range got[0].Remedies {
 		if r.Name == waitRemedy {
 			values["stale reads after a wait"] = float64(r.Stale)

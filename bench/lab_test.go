@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -96,6 +97,39 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+// TestMeasureEtcd: a Get's share of etcd's time is that of the counters right before and after.
+func TestMeasureEtcd(t *testing.T) {
+	gets := 7 // from before
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		const get = `{group="",operation="get",resource="configmaps"}`
+		fmt.Fprintf(w, "process_resident_memory_bytes 1\ngo_memstats_alloc_bytes_total 1\n"+
+			"etcd_request_duration_seconds_sum%s %g\netcd_request_duration_seconds_count%s %d\n", get, float64(gets)*0.002, get, gets)
+	}))
+	defer server.Close()
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	admin, err := dialConfig(&rest.Config{Host: server.URL, TLSClientConfig: rest.TLSClientConfig{CAData: authority}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.close()
+	r := &reader{line: &line{traffic: &traffic{}}, admin: admin}
+	ops := []op{
+		{"get", "server", 1, func() error { gets++; return nil }},
+		{"list", "server", 1, func() error { gets++; return nil }}, // somebody else's, while it is not Gets that are measured
+		{"get rv=0", "server", 1, func() error { return nil }},
+	}
+	got, err := r.measure(t.Context(), ops, effort{rounds: 3, least: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := got[0]; o.EtcdGets != 1 || math.Abs(o.EtcdTime-2e6) > 1 || o.Latency.N < 100 {
+		t.Errorf("%v reads of etcd a Get, %v ns each, of %d; want 1, 2e6, of at least 100", o.EtcdGets, o.EtcdTime, o.Latency.N)
+	}
+	if got[1].EtcdGets != 0 || got[2].EtcdGets != 0 || got[2].EtcdTime != 0 {
+		t.Errorf("%+v and %+v: want no reads of etcd", got[1], got[2])
+	}
+}
+
 func TestSightings(t *testing.T) {
 	s := newSightings()
 	s.see("1")
@@ -139,8 +173,12 @@ func TestMedians(t *testing.T) {
 	if m.Seconds != 2 || m.Requests != 1 || len(m.Rounds) != 3 {
 		t.Errorf("%+v", m)
 	}
+	mem := memoryMedians([]result.Memory{{Before: 10, Peak: 40}, {Before: 20, Peak: 30}, {Before: 30, Peak: 50}})
+	if mem.Before != 20 || mem.Peak != 40 || mem.Growth() != 20 { // the growth is that of a round, not of the medians' difference
+		t.Errorf("%+v grew by %v", mem, mem.Growth())
+	}
 	s := shareMedians([]result.Share{{K: 4, Factories: 1, Heap: 5, Told: 7}, {K: 4, Factories: 1, Heap: 7, Told: 7}})
-	if s.Heap != 6 || s.K != 4 || s.Told != 7 {
+	if s.Heap != 6 || s.K != 4 || s.Told != 7 || s.Rounds != 2 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -148,7 +186,7 @@ func TestMedians(t *testing.T) {
 // TestProfiled: the function that burns the time is at the top.
 func TestProfiled(t *testing.T) {
 	p, err := profiled("burning", func() error {
-		return forTime(t.Context(), 300*time.Millisecond, func() error { burn(); return nil })
+		return forTime(t.Context(), 300*time.Millisecond, 4, func() error { burn(); return nil })
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +197,29 @@ func TestProfiled(t *testing.T) {
 	}
 	if p.Seconds > 0 && !found {
 		t.Errorf("burn is not among %+v", p.Cum)
+	}
+}
+
+func TestShortFunc(t *testing.T) {
+	for name, want := range map[string]string{
+		"k8s.io/client-go/gentype.(*alsoLister[go.shape.*k8s.io/api/core/v1.ConfigMap,go.shape.[]int]).List": "gentype.(*alsoLister).List",
+		"k8s.io/client-go/listers.ResourceIndexer[go.shape.*uint8].Get":                                      "listers.ResourceIndexer.Get",
+		"runtime.mallocgc": "runtime.mallocgc", "net/http.(*Client).Do": "http.(*Client).Do",
+	} {
+		if got := shortFunc(name); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestHarness(t *testing.T) {
+	for name, want := range map[string]bool{
+		"main.forTime": true, "main.(*lab).profiles.func1": true, "runtime.main": true, "sync.(*WaitGroup).Go.func1": true,
+		"runtime.mallocgc": false, "cache.(*controller).processLoop": false, "maintenance.x": false,
+	} {
+		if harness(name) != want {
+			t.Errorf("%s: want %t", name, want)
+		}
 	}
 }
 

@@ -155,7 +155,7 @@ func (l *lab) all(ctx context.Context, o options, r *result.Results) (err error)
 	}
 	p := plan(r.Mode)
 	if wanted("reads") {
-		if r.Reads, err = l.reads(ctx, p.reads, effort{slice: p.slice, rounds: 3, least: 3 * p.least}); err != nil {
+		if r.Reads, err = l.reads(ctx, p.reads, p.slice, p.least); err != nil {
 			return err
 		}
 	}
@@ -169,7 +169,7 @@ func (l *lab) all(ctx context.Context, o options, r *result.Results) (err error)
 			r.Sync.Runs = append(r.Sync.Runs, runs...)
 		}
 		for _, s := range p.memories {
-			memory, err := l.memories(ctx, s, p.ks)
+			memory, err := l.memories(ctx, s, p.memoryKs, p.memoryRounds)
 			if err != nil {
 				r.Skipped["memory"] = reason(err)
 				break
@@ -229,16 +229,19 @@ func reason(err error) string {
 type amount struct {
 	reads    []set
 	slice    time.Duration // for each way to read
-	least    int           // samples of each round
+	least    func(set) int // samples of each way to read
 	syncs    []syncPlan
 	memories []set
-	large    set   // for sharing and profiles
-	ks       []int // handlers
-	sharing  int   // rounds
-	probes   int   // for each load
-	pairs    int   // of Gets with and without internal/wire
-	profile  int   // seconds of each
-	starts   int   // of the control plane
+	// at once, and rounds of each
+	memoryKs     []int
+	memoryRounds int
+	large        set   // for sharing and profiles
+	ks           []int // handlers
+	sharing      int   // rounds
+	probes       int   // for each load
+	pairs        int   // of Gets with and without internal/wire
+	profile      int   // seconds of each
+	starts       int   // of the control plane
 }
 
 type syncPlan struct {
@@ -251,32 +254,42 @@ func plan(mode string) amount {
 	p := amount{
 		reads: []set{small(100), small(1000), small(10_000), big(200)},
 		slice: 400 * time.Millisecond,
-		least: 3,
+		least: func(set) int { return 9 },
 		syncs: []syncPlan{
 			{small(1000), []int{1}, 5}, {small(10_000), []int{1, 4, 16}, 3}, {big(200), []int{1, 4, 16}, 3},
 		},
-		memories: []set{big(200)},
-		large:    small(10_000),
-		ks:       []int{1, 4, 16},
-		sharing:  1,
-		probes:   480,
-		pairs:    2400,
-		starts:   2,
-		profile:  2,
+		memories: []set{big(200)}, memoryKs: []int{1, 16}, memoryRounds: 1,
+		large:   small(10_000),
+		ks:      []int{1, 4, 16},
+		sharing: 1,
+		probes:  480,
+		pairs:   2400,
+		starts:  2,
+		profile: 2,
 	}
 	switch mode {
 	case "full":
 		p.reads = append(p.reads, small(100_000))
+		p.least = func(s set) int {
+			switch bytes := s.objects * s.bytes; {
+			case bytes <= 1_000_000:
+				return 100 // enough for a p99
+			case bytes <= 20_000_000:
+				return 15
+			}
+			return 5
+		}
 		p.syncs = []syncPlan{
 			{small(1000), []int{1}, 9}, {small(10_000), []int{1, 4, 16}, 7}, {big(400), []int{1, 4, 16}, 3},
 			{small(100_000), []int{1}, 3},
 		}
-		p.memories = []set{small(10_000), big(400)}
+		p.memories, p.memoryKs, p.memoryRounds = []set{small(10_000), big(400)}, p.ks, 3
 		p.sharing, p.probes, p.pairs, p.profile, p.starts = 3, 3000, 9000, 5, 5
 	case "quick":
-		p.slice, p.least = 60*time.Millisecond, 1
+		p.slice, p.least = 60*time.Millisecond, func(set) int { return 3 }
 		p.reads, p.large = []set{small(100), small(1000), big(20)}, small(1000)
 		p.syncs = []syncPlan{{small(1000), []int{1, 4}, 1}, {big(20), []int{1, 4}, 1}}
+		p.memoryKs = []int{1, 4}
 		p.ks, p.memories, p.probes, p.pairs, p.profile = []int{1, 4}, []set{big(20)}, 60, 360, 1
 	}
 	return p

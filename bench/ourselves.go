@@ -71,7 +71,7 @@ func (l *lab) wireCost(ctx context.Context, pairs, rounds int) (w result.Wire, e
 	}
 	w.Pairs = whole[0].N()
 	w.Without, w.With = whole[0].Latency(), whole[1].Latency()
-	w.Ratio = result.Median(ratios...)
+	w.Ratio, w.Ratios = result.Median(ratios...), ratios
 
 	var stills [2]*kubernetes.Clientset
 	// The fastest round of each is the one that was disturbed least.
@@ -101,7 +101,7 @@ func (l *lab) wireCost(ctx context.Context, pairs, rounds int) (w result.Wire, e
 // getStill calls Get for that long, and returns what one call takes.
 func getStill(ctx context.Context, client *kubernetes.Clientset, during time.Duration) (ns, allocs float64, err error) {
 	before, began, n := memory(), time.Now(), 0
-	err = forTime(ctx, during, func() error {
+	err = forTime(ctx, during, inMemory, func() error {
 		n++
 		_, err := client.CoreV1().ConfigMaps("ns").Get(ctx, item(0), metav1.GetOptions{})
 		return err

@@ -5,9 +5,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/pprof"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +33,7 @@ func (l *lab) profiles(ctx context.Context, large set, seconds int) (map[string]
 	l.say.step("profiles: a lister's Get")
 	lister := r.pick("lister get")[0]
 	if out["lister get"], err = profiled("lister Get, in this process", func() error {
-		return forTime(ctx, during, lister.run)
+		return forTime(ctx, during, inMemory, lister.run)
 	}); err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func (l *lab) profiles(ctx context.Context, large set, seconds int) (map[string]
 		status, server, failed = admin.bare(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
 	})
 	get := r.pick("get")[0]
-	out["get"], err = profiled("direct Get, in this process", func() error { return forTime(ctx, during, get.run) })
+	out["get"], err = profiled("direct Get, in this process", func() error { return forTime(ctx, during, 1, get.run) })
 	asked.Wait()
 	if err != nil {
 		return nil, err
@@ -59,6 +61,11 @@ func (l *lab) profiles(ctx context.Context, large set, seconds int) (map[string]
 		if out["get, server"], err = parseProfile("direct Get, in the API server's process", server); err != nil {
 			return nil, err
 		}
+	}
+
+	l.say.step("profiles: a wait for a written version")
+	if out["wait"], err = l.profileWait(ctx, during); err != nil {
+		return nil, err
 	}
 
 	l.say.step("profiles: a sync")
@@ -73,7 +80,7 @@ func (l *lab) profiles(ctx context.Context, large set, seconds int) (map[string]
 			return nil, err
 		}
 		out["sync "+mode], err = profiled(fmt.Sprintf("%s of %d, in this process", what[mode], large.objects), func() error {
-			return forTime(ctx, during, func() error {
+			return forTime(ctx, during, 1, func() error {
 				_, stop, err := n.fill(ctx, ns, mode, 1)
 				if err == nil {
 					stop()
@@ -93,7 +100,7 @@ func (l *lab) profiles(ctx context.Context, large set, seconds int) (map[string]
 		return nil, err
 	}
 	out["wire"], err = profiled("Get with internal/wire, on a transport that answers at once", func() error {
-		return forTime(ctx, during, func() error {
+		return forTime(ctx, during, inMemory, func() error {
 			_, err := counted.CoreV1().ConfigMaps("ns").Get(ctx, "item-0", metav1.GetOptions{})
 			return err
 		})
@@ -101,14 +108,38 @@ func (l *lab) profiles(ctx context.Context, large set, seconds int) (map[string]
 	return out, err
 }
 
-func forTime(ctx context.Context, d time.Duration, run func() error) error {
-	for began := time.Now(); time.Since(began) < d; {
-		for range 16 {
-			if err := run(); err != nil {
+// profileWait writes one object again and again, and waits for each version, while nobody else writes:
+// the work of other writers would be in the profile, too.
+func (l *lab) profileWait(ctx context.Context, during time.Duration) (p result.Profile, err error) {
+	c, err := l.newChase(ctx)
+	if err != nil {
+		return p, err
+	}
+	defer c.stop()
+	api := c.client.CoreV1().ConfigMaps(c.ns)
+	cm, err := api.Get(ctx, probe, metav1.GetOptions{})
+	if err != nil {
+		return p, err
+	}
+	n := 0
+	return profiled("write and fresh.Waiter, in this process", func() error {
+		return forTime(ctx, during, 1, func() error {
+			n++
+			cm.Data = map[string]string{"count": strconv.Itoa(n)}
+			if cm, err = api.Update(ctx, cm, metav1.UpdateOptions{}); err != nil {
 				return err
 			}
-			if time.Since(began) > d {
-				break
+			return c.waiter.Wait(ctx, cm.ResourceVersion)
+		})
+	})
+}
+
+// forTime calls run for that long, batch calls to one look at the clock.
+func forTime(ctx context.Context, d time.Duration, batch int, run func() error) error {
+	for began := time.Now(); time.Since(began) < d; {
+		for range batch {
+			if err := run(); err != nil {
+				return err
 			}
 		}
 		if err := ctx.Err(); err != nil {
@@ -160,8 +191,16 @@ func parseProfile(what string, raw []byte) (result.Profile, error) {
 		}
 	}
 	out.Seconds = time.Duration(total).Seconds()
+	maps.DeleteFunc(cum, func(name string, _ int64) bool { return harness(name) })
+	maps.DeleteFunc(flat, func(name string, _ int64) bool { return strings.HasPrefix(name, "main.") })
 	out.Flat, out.Cum = top(flat, total), top(cum, total)
 	return out, nil
+}
+
+// harness are the functions that call what is measured: they are above all of it, and say nothing.
+func harness(name string) bool {
+	return strings.HasPrefix(name, "main.") || strings.HasPrefix(name, "sync.") ||
+		name == "runtime.main" || name == "runtime.goexit"
 }
 
 func top(of map[string]int64, total int64) []result.Line {
@@ -177,6 +216,8 @@ func top(of map[string]int64, total int64) []result.Line {
 
 // shortFunc takes the path off a function's name, and type parameters.
 func shortFunc(name string) string {
-	name, _, _ = strings.Cut(name, "[")
+	if from, to := strings.IndexByte(name, '['), strings.LastIndexByte(name, ']'); from >= 0 && from < to {
+		name = name[:from] + name[to+1:]
+	}
 	return name[strings.LastIndexByte(name, '/')+1:]
 }

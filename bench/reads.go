@@ -33,9 +33,11 @@ const inMemory = 64
 // reader holds what the ways to read need: a synced informer with an index, and a plain map.
 type reader struct {
 	line *line
-	ns   string
-	ops  []op
-	stop func()
+	// admin asks the server for its counters, on a connection of its own.
+	admin *line
+	ns    string
+	ops   []op
+	stop  func()
 }
 
 // byShard is the name of the index.
@@ -62,12 +64,16 @@ func (l *lab) newReader(ctx context.Context, s set) (_ *reader, err error) {
 	if r.line, err = l.dial(); err != nil {
 		return nil, err
 	}
+	if r.admin, err = l.dial(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	factory := informers.NewSharedInformerFactoryWithOptions(r.line.client, 0, informers.WithNamespace(r.ns))
 	r.stop = func() {
 		cancel()
 		factory.Shutdown()
 		r.line.close()
+		r.admin.close()
 	}
 	defer func() {
 		if err != nil {
@@ -92,18 +98,27 @@ func (l *lab) newReader(ctx context.Context, s set) (_ *reader, err error) {
 	lister := factory.Core().V1().ConfigMaps().Lister().ConfigMaps(r.ns)
 	indexer := informer.GetIndexer()
 
-	// Every way reads the same random names, one after the other.
+	// The map holds all that the cache holds.
 	plain := &guarded{m: map[string]*corev1.ConfigMap{}}
-	names, keys := make([]string, 4096), make([]string, 4096)
+	cached, err := lister.List(labels.Everything())
+	if err != nil {
+		return nil, err
+	}
+	for _, cm := range cached {
+		plain.m[cm.Namespace+"/"+cm.Name] = cm
+	}
+	// Every way reads the same names, one after the other: all of them, in random order, and again
+	// until there are enough.
+	var names, keys []string
 	random := rand.New(rand.NewPCG(1, 2))
-	for i := range names {
-		names[i] = item(random.IntN(s.objects))
-		keys[i] = r.ns + "/" + names[i]
-		cm, err := lister.Get(names[i])
-		if err != nil {
-			return nil, fmt.Errorf("read ConfigMap %s from the cache: %w", names[i], err)
+	for len(names) < 4096 {
+		for _, i := range random.Perm(s.objects) {
+			name, key := item(i), r.ns+"/"+item(i)
+			if plain.m[key] == nil {
+				return nil, fmt.Errorf("ConfigMap %s is not in the cache", key)
+			}
+			names, keys = append(names, name), append(keys, key)
 		}
-		plain.m[keys[i]] = cm
 	}
 	turn := 0
 	next := func() int { turn++; return turn % len(names) }
@@ -139,7 +154,7 @@ func (l *lab) newReader(ctx context.Context, s set) (_ *reader, err error) {
 			runtime.KeepAlive(obj)
 			return err
 		}},
-		{"indexer by label", "memory", 1, func() error {
+		{"indexer by label", "memory", inMemory, func() error {
 			objs, err := indexer.ByIndex(byShard, strconv.Itoa(next()%shards))
 			runtime.KeepAlive(objs)
 			return err
@@ -226,6 +241,9 @@ type effort struct {
 	least  int // samples, however long they take
 }
 
+// asksEtcd are the ways whose share of etcd's time the server is asked for.
+func asksEtcd(name string) bool { return name == "get" || name == "get rv=0" }
+
 // measure tries the ways by turns, so that whatever else the machine does hits all of them alike.
 func (r *reader) measure(ctx context.Context, ops []op, e effort) ([]result.Op, error) {
 	recorders := make([]*result.Recorder, len(ops))
@@ -238,13 +256,25 @@ func (r *reader) measure(ctx context.Context, ops []op, e effort) ([]result.Op, 
 			return nil, fmt.Errorf("%s: %w", o.name, err)
 		}
 	}
+	counters := func(o op) (s serverState, err error) {
+		if r.admin != nil && asksEtcd(o.name) {
+			s, err = r.admin.server(ctx)
+		}
+		return s, err
+	}
+	etcd := make([]serverState, len(ops))
+	each := (e.least + e.rounds - 1) / e.rounds
 	for range e.rounds {
 		for i, o := range ops {
 			var before, after runtime.MemStats
+			server, err := counters(o)
+			if err != nil {
+				return nil, err
+			}
 			in, out, requests := r.line.traffic.in.Load(), r.line.traffic.out.Load(), r.line.traffic.requests.Load()
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			for began, n := time.Now(), 0; n < e.least/e.rounds || time.Since(began) < e.slice/time.Duration(e.rounds); n++ {
+			for began, n := time.Now(), 0; n < each || time.Since(began) < e.slice/time.Duration(e.rounds); n++ {
 				start := time.Now()
 				for range o.batch {
 					if err := o.run(); err != nil {
@@ -255,6 +285,12 @@ func (r *reader) measure(ctx context.Context, ops []op, e effort) ([]result.Op, 
 				calls[i] += o.batch
 			}
 			runtime.ReadMemStats(&after)
+			now, err := counters(o)
+			if err != nil {
+				return nil, err
+			}
+			grew := now.sub(server)
+			etcd[i].etcdSum, etcd[i].etcdGets = etcd[i].etcdSum+grew.etcdSum, etcd[i].etcdGets+grew.etcdGets
 			m := &measured[i]
 			m.Allocs += float64(after.Mallocs - before.Mallocs)
 			m.Alloc += float64(after.TotalAlloc - before.TotalAlloc)
@@ -269,6 +305,9 @@ func (r *reader) measure(ctx context.Context, ops []op, e effort) ([]result.Op, 
 	for i := range measured {
 		m, n := &measured[i], float64(calls[i])
 		m.Latency = recorders[i].Latency()
+		if m.EtcdGets = etcd[i].etcdGets / n; m.EtcdGets > 0 {
+			m.EtcdTime = etcd[i].etcdSum / etcd[i].etcdGets * float64(time.Second)
+		}
 		for _, v := range []*float64{&m.Allocs, &m.Alloc, &m.WireIn, &m.WireOut, &m.Requests} {
 			*v /= n
 		}
@@ -277,7 +316,7 @@ func (r *reader) measure(ctx context.Context, ops []op, e effort) ([]result.Op, 
 }
 
 // reads is the first part.
-func (l *lab) reads(ctx context.Context, sets []set, e effort) (*result.Reads, error) {
+func (l *lab) reads(ctx context.Context, sets []set, slice time.Duration, least func(set) int) (*result.Reads, error) {
 	out := &result.Reads{}
 	for _, s := range sets {
 		l.say.step("reads: %d ConfigMaps of %d bytes", s.objects, s.bytes)
@@ -285,53 +324,14 @@ func (l *lab) reads(ctx context.Context, sets []set, e effort) (*result.Reads, e
 		if err != nil {
 			return nil, err
 		}
-		ops, err := r.measure(ctx, r.ops, e)
+		ops, err := r.measure(ctx, r.ops, effort{slice: slice, rounds: 3, least: least(s)})
 		r.stop()
 		if err != nil {
 			return nil, err
 		}
 		out.Sizes = append(out.Sizes, result.Size{Objects: s.objects, ObjectBytes: s.bytes, Ops: ops})
 	}
-	if err := l.etcdTime(ctx, out, 500); err != nil {
-		return nil, err
-	}
 	return out, l.encodings(ctx, out)
-}
-
-// etcdTime asks the server how long it waited for etcd, over many Gets, and whether Gets with
-// resourceVersion "0" went there at all.
-func (l *lab) etcdTime(ctx context.Context, out *result.Reads, gets int) error {
-	l.say.step("reads: etcd's part")
-	ns, err := l.objects(ctx, small(1000))
-	if err != nil {
-		return err
-	}
-	n, err := l.dial()
-	if err != nil {
-		return err
-	}
-	defer n.close()
-	var states [3]serverState
-	for i, rv := range []string{"", "0"} {
-		if states[i], err = n.server(ctx); err != nil {
-			return err
-		}
-		for j := range gets {
-			if _, err := n.client.CoreV1().ConfigMaps(ns).Get(ctx, item(j%1000), metav1.GetOptions{ResourceVersion: rv}); err != nil {
-				return err
-			}
-		}
-	}
-	if states[2], err = n.server(ctx); err != nil {
-		return err
-	}
-	live, cached := states[1].sub(states[0]), states[2].sub(states[1])
-	out.EtcdGets = int(live.etcdGets)
-	if live.etcdGets > 0 {
-		out.EtcdGet = live.etcdSum / live.etcdGets * float64(time.Second)
-	}
-	out.EtcdOfCached = cached.etcdGets / float64(gets)
-	return nil
 }
 
 // encodings asks for a List of 1,000 in each encoding that Kubernetes knows.

@@ -26,7 +26,7 @@ func (l *lab) sharing(ctx context.Context, s set, ks []int, updates, rounds int)
 		return nil, err
 	}
 	var out []result.Share
-	for _, k := range ks {
+	for turn, k := range ks {
 		l.say.step("sharing: %d handlers", k)
 		kinds := []int{1, k}
 		if k == 1 {
@@ -34,7 +34,9 @@ func (l *lab) sharing(ctx context.Context, s set, ks []int, updates, rounds int)
 		}
 		all := make([][]result.Share, len(kinds))
 		for round := range rounds {
-			for i, factories := range kinds {
+			for i := range kinds {
+				i = (i + turn + round) % len(kinds) // nobody is always first
+				factories := kinds[i]
 				l.say.detail("round %d, %d factories", round+1, factories)
 				one, err := l.share(ctx, ns, s.objects, k, factories, updates)
 				if err != nil {
@@ -52,6 +54,7 @@ func (l *lab) sharing(ctx context.Context, s set, ks []int, updates, rounds int)
 
 func shareMedians(rounds []result.Share) result.Share {
 	m := rounds[0]
+	m.Rounds = len(rounds)
 	of := func(field func(*result.Share) *float64) {
 		var values []float64
 		for i := range rounds {
@@ -66,7 +69,6 @@ func shareMedians(rounds []result.Share) result.Share {
 	of(func(s *result.Share) *float64 { return &s.ClientCPU })
 	of(func(s *result.Share) *float64 { return &s.ServerCPU })
 	of(func(s *result.Share) *float64 { return &s.ServerAlloc })
-	of(func(s *result.Share) *float64 { return &s.ServerRSS })
 	return m
 }
 
@@ -156,7 +158,7 @@ func (l *lab) share(ctx context.Context, ns string, objects, k, factories, updat
 		return r, err
 	}
 	grew := after.sub(before)
-	r.ServerCPU, r.ServerAlloc, r.ServerRSS = grew.cpu, grew.alloc, grew.rss
+	r.ServerCPU, r.ServerAlloc = grew.cpu, grew.alloc
 	settle()
 	r.Heap = float64(memory().HeapAlloc) - float64(heap)
 	r.Watches = float64(watches())

@@ -203,7 +203,7 @@ func medians(rounds []result.SyncRun) (m result.SyncRun) {
 // memories measures the API server's resident memory while k caches fill. The server is started anew
 // for each figure, on the same data: a process gives memory back so slowly that what it needed while
 // the objects were made, or for the figure before, would hide what it needs now.
-func (l *lab) memories(ctx context.Context, s set, ks []int) (out []result.Memory, err error) {
+func (l *lab) memories(ctx context.Context, s set, ks []int, rounds int) (out []result.Memory, err error) {
 	own, err := startCluster(ctx)
 	if err != nil {
 		return nil, err
@@ -215,22 +215,42 @@ func (l *lab) memories(ctx context.Context, s set, ks []int) (out []result.Memor
 	if err != nil {
 		return nil, err
 	}
-	for _, mode := range modes {
-		for _, k := range ks {
-			l.say.step("sync: server memory by %s, %d at once, %d ConfigMaps of %d bytes", mode, k, s.objects, s.bytes)
-			if err := own.restart(ctx); err != nil {
-				return nil, err
+	for _, k := range ks {
+		all := make([][]result.Memory, len(modes))
+		for i := range rounds {
+			for m := range modes {
+				m = (m + i) % len(modes) // nobody is always first
+				l.say.step("sync: server memory by %s, %d at once, %d ConfigMaps of %d bytes, round %d of %d",
+					modes[m], k, s.objects, s.bytes, i+1, rounds)
+				if err := own.restart(ctx); err != nil {
+					return nil, err
+				}
+				one, err := filled.memoryOf(ctx, ns, modes[m], k)
+				if err != nil {
+					return nil, err
+				}
+				all[m] = append(all[m], one)
+				settle()
 			}
-			m, err := filled.memoryOf(ctx, ns, mode, k)
-			if err != nil {
-				return nil, err
-			}
-			m.Objects, m.ObjectBytes = s.objects, s.bytes
-			out = append(out, m)
-			settle()
+		}
+		for _, rounds := range all {
+			one := memoryMedians(rounds)
+			one.Objects, one.ObjectBytes = s.objects, s.bytes
+			out = append(out, one)
 		}
 	}
 	return out, nil
+}
+
+func memoryMedians(rounds []result.Memory) result.Memory {
+	m := rounds[0]
+	var before, peak []float64
+	for _, r := range rounds {
+		before, peak = append(before, r.Before), append(peak, r.Peak)
+		m.Rounds = append(m.Rounds, r.Peak-r.Before)
+	}
+	m.Before, m.Peak = result.Median(before...), result.Median(peak...)
+	return m
 }
 
 // memoryOf is one fill of a server that has done nothing yet but read its own cache from etcd.

@@ -231,7 +231,7 @@ func memoryPlot(s *result.Sync, bytes int) *plot.Plot {
 			}
 			p.Title.Text = fmt.Sprintf("API server and etcd: memory while k caches fill, %s ConfigMaps of %s",
 				Count(m.Objects), Bytes(float64(bytes)))
-			c.add(float64(m.K), (m.Peak-m.Before)/1e6)
+			c.add(float64(m.K), m.Growth()/1e6)
 			if i == 0 {
 				ks = append(ks, float64(m.K))
 			}
@@ -291,7 +291,9 @@ func lagPlot(loads []result.Load) *plot.Plot {
 	}
 	for i, l := range loads {
 		for j, v := range []float64{l.Wait.P99, l.Floor.P99, l.Wait.P50, l.Floor.P50} {
-			curves[j].add(float64(i), v)
+			if j >= 2 || l.Wait.N >= enough { // there is no p99 of less
+				curves[j].add(float64(i), v)
+			}
 		}
 	}
 	for i := range curves {
@@ -336,17 +338,19 @@ func remediesPlot(loads []result.Load) *plot.Plot {
 	p := newPlot("Reads of which one in five follows a write", "writes a second by others", "p99 (log scale)")
 	logTimes(&p.Y)
 	var curves []curve
+	drawn := 0
 	for i, l := range loads {
 		for j, r := range l.Remedies {
 			if i == 0 {
 				curves = append(curves, curve{name: r.Name, color: j})
 			}
-			if r.Latency.P99 > 0 {
+			if r.Latency.P99 > 0 && r.Latency.N >= enough {
 				curves[j].add(float64(i), r.Latency.P99)
+				drawn++
 			}
 		}
 	}
-	if len(curves) == 0 {
+	if drawn == 0 {
 		return nil
 	}
 	for i := range curves {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"text/template"
@@ -40,6 +41,12 @@ func words(r *result.Results) template.FuncMap {
 		"float64":  func(n int64, unit float64) float64 { return float64(n) * unit },
 		"provider": func(name string) string { return providers[name] },
 		"shrink":   func() float64 { return shrunk(r.Reads) },
+		"compressed": func(run *result.SyncRun) bool {
+			return run.WireIn < 0.95*run.Passed*float64(run.ObjectBytes) // less than the text alone
+		},
+		"filtered": func() *filtered { return filteredOf(r.Reads) },
+		"pages":    func() string { return pages(r.Reads) },
+		"lowest":   func(values []float64) float64 { return slices.Min(values) },
 		"growth":   func() *growth { return grown(r.Reads) },
 		"cbor":     cbor,
 		"mode":     func(m string) string { return modeNames[m] },
@@ -48,9 +55,31 @@ func words(r *result.Results) template.FuncMap {
 		"syncOf": func(k, objects, bytes int) *syncs {
 			return syncsOf(r.Sync, k, objects, bytes)
 		},
-		"memoryOf": func(k int) *memories { return memoriesOf(r.Sync, k) },
-		"shareOf":  func() *shares { return sharesOf(r.Sharing) },
-		"load":     loadName,
+		"memoryOf":     func(k int) *memories { return memoriesOf(r.Sync, k) },
+		"fills":        func() []*syncs { return fills(r.Sync) },
+		"streamAdvice": func() string { return streamAdvice(r.Sync) },
+		"than":         than,
+		"shareOf":      func() *shares { return sharesOf(r.Sharing) },
+		"worst": func(key string) string {
+			if l, _ := worstLoad(r.Lag, key); l != nil {
+				return l.Name
+			}
+			return ""
+		},
+		"floorOfWorst": func(key string) float64 {
+			l, _ := worstLoad(r.Lag, key)
+			if l == nil {
+				return math.NaN()
+			}
+			_, floor := waitRatio(l, key)
+			return floor
+		},
+		"waits": func(l result.Load, key string) string {
+			raw, floor := waitRatio(&l, key)
+			return fmt.Sprintf("%.2f times the raw watch and %.2f times the floor", raw, floor)
+		},
+		"enough": func(l result.Latency) bool { return l.N >= enough },
+		"load":   loadName,
 		"asked": func(l result.Load) string {
 			if l.Asked < 0 {
 				return "all it can"
@@ -76,9 +105,11 @@ var providers = map[string]string{
 	"local": "local control plane, etcd without fsync", "kind": "kind", "other": "an existing cluster",
 }
 
-// p99 of fewer than a hundred calls would be the slowest one.
+// enough calls for a p99: that of fewer would be the slowest one.
+const enough = 100
+
 func p99(l result.Latency) string {
-	if l.N < 100 {
+	if l.N < enough {
 		return "–"
 	}
 	return Duration(l.P99)
@@ -91,7 +122,7 @@ func shrunk(r *result.Reads) float64 {
 			return 1 - s.Find("list").WireIn/float64(e.Bytes)
 		}
 	}
-	return 0
+	return 0 // not known
 }
 
 type growth struct {
@@ -124,6 +155,46 @@ func grown(r *result.Reads) *growth {
 	return &growth{first.Objects, last.Objects, times("list"), times("lister list"), times("get"), times("lister get")}
 }
 
+// filtered compares a List by label, which returns one object in a hundred, with a List of as many.
+type filtered struct {
+	Of, Returned      int
+	ByLabel, Whole    float64 // p50
+	Ratio, Difference float64
+}
+
+func filteredOf(r *result.Reads) *filtered {
+	if r == nil || r.Of(10_000) == nil || r.Of(100) == nil {
+		return nil
+	}
+	f := &filtered{Of: 10_000, Returned: 100, ByLabel: r.Of(10_000).Find("list by label").Latency.P50,
+		Whole: r.Of(100).Find("list").Latency.P50}
+	f.Ratio, f.Difference = f.ByLabel/f.Whole, f.ByLabel-f.Whole
+	return f
+}
+
+// pages compares a List in pages with one that is not, at the largest size.
+func pages(r *result.Reads) string {
+	var last *result.Size
+	for i := range r.Sizes {
+		if s := &r.Sizes[i]; s.ObjectBytes <= result.Small && s.Objects > 500 && (last == nil || s.Objects > last.Objects) {
+			last = s
+		}
+	}
+	const bound = "Pages bound the memory of one answer"
+	if last == nil {
+		return bound + "."
+	}
+	ratio := last.Find("list paged").Latency.P50 / last.Find("list").Latency.P50
+	of := fmt.Sprintf("the List of %s took %s as long in pages of 500", Count(last.Objects), Times(ratio))
+	switch {
+	case ratio > 1.05:
+		return bound + "; they do not make a List cheaper: " + of + "."
+	case ratio < 0.95:
+		return bound + ", and here they made a large List faster: " + of + "."
+	}
+	return bound + "; in time they made no difference here: " + of + "."
+}
+
 func cbor(encodings []result.Encoding) string {
 	for _, e := range encodings {
 		switch {
@@ -151,11 +222,110 @@ func syncsOf(s *result.Sync, k, objects, bytes int) *syncs {
 	return all
 }
 
+// fills are the sets that 16 caches at once were filled from, in all ways.
+func fills(s *result.Sync) (all []*syncs) {
+	if s == nil {
+		return nil
+	}
+	for _, r := range s.Runs {
+		if r.Mode == "stream" && r.K == 16 {
+			if one := syncsOf(s, r.K, r.Objects, r.ObjectBytes); one != nil {
+				all = append(all, one)
+			}
+		}
+	}
+	return all
+}
+
+// than compares by a ratio: what is within 5% is about the same.
+func than(ratio float64) string {
+	switch {
+	case math.IsNaN(ratio) || math.IsInf(ratio, 0):
+		return "–"
+	case ratio > 1.05 || ratio < 0.95:
+		return Times(ratio) + " as much"
+	}
+	return "about as much"
+}
+
+// streamAdvice says what streaming was good for with 16 informers at once, and what it cost.
+func streamAdvice(s *result.Sync) string {
+	all := fills(s)
+	if len(all) == 0 {
+		return "Streaming needs no code: leave it on unless your own figures speak against it."
+	}
+	// each collects, for the sets, streaming's figure as a multiple of that of LIST and WATCH.
+	each := func(of func(*result.SyncRun) float64) (low, high float64) {
+		low, high = math.Inf(1), math.Inf(-1)
+		for _, f := range all {
+			ratio := of(f.Stream) / of(f.ListWatch)
+			low, high = min(low, ratio), max(high, ratio)
+		}
+		return low, high
+	}
+	_, requests := each(func(r *result.SyncRun) float64 { return r.Requests })
+	peakLow, peakHigh := each(func(r *result.SyncRun) float64 { return r.HeapPeak })
+	allocLow, allocHigh := each(func(r *result.SyncRun) float64 { return r.ServerAlloc })
+	timeLow, timeHigh := each(func(r *result.SyncRun) float64 { return r.Seconds })
+
+	var text string
+	switch {
+	case peakHigh < 0.95:
+		text = "Leave streaming on; it needs no code. The heap of your client peaks lower: with 16 at once, at " +
+			span(peakLow, peakHigh) + " what LIST and WATCH took"
+		if requests <= 0.55 {
+			text += ", and a sync is one request instead of two"
+		}
+		text += "."
+	default:
+		text = "Streaming needs no code, but did not lower the peak of the client's heap here: with 16 at once it was " +
+			span(peakLow, peakHigh) + " that of LIST and WATCH."
+		if requests <= 0.55 {
+			text += " What it saves is a request: one instead of two."
+		}
+	}
+	switch {
+	case allocLow > 1.05:
+		text += " The server pays for it: it allocated " + span(allocLow, allocHigh) + " as much."
+	case allocHigh < 0.95:
+		text += " The server allocated less, too: " + span(allocLow, allocHigh) + " as much."
+	default:
+		text += " The server allocated " + span(allocLow, allocHigh) + " as much."
+	}
+	switch {
+	case timeLow > 1.05:
+		text += " It took longer: " + span(timeLow, timeHigh) + " as long."
+	case timeHigh < 0.95:
+		text += " It was faster: it took " + span(timeLow, timeHigh) + " as long."
+	default:
+		text += " It took " + span(timeLow, timeHigh) + " as long."
+	}
+	return text
+}
+
+// span writes one ratio, or the range of several.
+func span(low, high float64) string {
+	a, b := Times(low), Times(high)
+	if a == b {
+		return a
+	}
+	return strings.TrimSuffix(a, " times") + " to " + b
+}
+
 type memories struct {
 	Objects, ObjectBytes          int
 	Stream, ListWatch             result.Memory
 	StreamGrowth, ListWatchGrowth float64
 }
+
+// noise is what a process's resident memory grows by for reasons of its own.
+const noise = 20e6
+
+// Both: both ways grew by more than noise, so that a factor means something.
+func (m *memories) Both() bool { return m.StreamGrowth > noise && m.ListWatchGrowth > noise }
+
+// None: neither did, so that no difference was measured.
+func (m *memories) None() bool { return m.StreamGrowth <= noise && m.ListWatchGrowth <= noise }
 
 // memoriesOf takes the largest objects.
 func memoriesOf(s *result.Sync, k int) *memories {
@@ -174,10 +344,10 @@ func memoriesOf(s *result.Sync, k int) *memories {
 		m.Objects = one.Objects
 		switch one.Mode {
 		case "stream":
-			m.Stream, m.StreamGrowth = one, one.Peak-one.Before
+			m.Stream, m.StreamGrowth = one, one.Growth()
 			found++
 		case "list+watch":
-			m.ListWatch, m.ListWatchGrowth = one, one.Peak-one.Before
+			m.ListWatch, m.ListWatchGrowth = one, one.Growth()
 			found++
 		}
 	}
@@ -258,7 +428,12 @@ func remediesSeen(loads []result.Load) string {
 	last := loads[len(loads)-1]
 	var costs []string
 	for _, r := range last.Remedies {
-		costs = append(costs, fmt.Sprintf("%s for %q", Duration(r.Latency.P99), r.Name))
+		if r.Latency.N >= enough {
+			costs = append(costs, fmt.Sprintf("%s for %q", Duration(r.Latency.P99), r.Name))
+		}
+	}
+	if len(costs) == 0 {
+		return strings.TrimSpace(text)
 	}
 	return text + "At the highest load, p99 of a read was " + strings.Join(costs, ", ") + "."
 }

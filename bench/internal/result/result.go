@@ -43,10 +43,6 @@ type Machine struct {
 type Reads struct {
 	Sizes     []Size     `json:"sizes"`
 	Encodings []Encoding `json:"encodings"`
-	// EtcdGet is the mean time that the API server waited for etcd in a Get, by its own metrics.
-	EtcdGet      float64 `json:"etcdGet"`
-	EtcdGets     int     `json:"etcdGets"`
-	EtcdOfCached float64 `json:"etcdOfCached"` // reads of etcd for each Get with resourceVersion "0"
 }
 
 // Size is one number of objects.
@@ -66,6 +62,10 @@ type Op struct {
 	WireIn   float64 `json:"wireInBytes"`
 	WireOut  float64 `json:"wireOutBytes"`
 	Requests float64 `json:"requests"`
+	// Of Gets: how many reads of etcd the API server counted during these very calls, and the mean
+	// time that it waited for one.
+	EtcdGets float64 `json:"etcdGets,omitempty"`
+	EtcdTime float64 `json:"etcdTime,omitempty"`
 }
 
 // Encoding is a media type in which an object can be asked for.
@@ -102,7 +102,8 @@ type SyncRun struct {
 	Passed      float64   `json:"passed"`        // objects that came, of k times Objects
 }
 
-// Memory is the API server's resident memory before and at most during a sync of k.
+// Memory is the API server's resident memory before and at most during a sync of k: medians of the
+// rounds.
 type Memory struct {
 	Mode        string  `json:"mode"`
 	K           int     `json:"k"`
@@ -110,6 +111,16 @@ type Memory struct {
 	ObjectBytes int     `json:"objectBytes"`
 	Before      float64 `json:"beforeBytes"`
 	Peak        float64 `json:"peakBytes"`
+	// Rounds are the growths, from before to peak.
+	Rounds []float64 `json:"roundGrowthBytes,omitempty"`
+}
+
+// Growth is the median of the rounds' growths.
+func (m Memory) Growth() float64 {
+	if len(m.Rounds) == 0 {
+		return m.Peak - m.Before
+	}
+	return Median(m.Rounds...)
 }
 
 // Share is the third part: k handlers, on one factory or on k.
@@ -125,8 +136,8 @@ type Share struct {
 	ClientCPU   float64 `json:"clientCPU"`
 	ServerCPU   float64 `json:"serverCPU"`
 	ServerAlloc float64 `json:"serverAlloc"`
-	ServerRSS   float64 `json:"serverRSS"` // growth
-	Told        int64   `json:"told"`      // calls of all handlers
+	Rounds      int     `json:"rounds,omitempty"` // of which these are medians
+	Told        int64   `json:"told"`             // calls of all handlers
 }
 
 // Load is the fourth part: how far behind a cache is while others write.
@@ -176,14 +187,16 @@ type Ourselves struct {
 
 // Wire is the cost of internal/wire on a Get.
 type Wire struct {
-	Pairs       int     `json:"pairs"`
-	With        Latency `json:"with"`
-	Without     Latency `json:"without"`
-	Ratio       float64 `json:"ratio"`       // of the medians of the rounds
-	CPU         float64 `json:"cpu"`         // ns a Get, on a transport that answers at once
-	CPUWithout  float64 `json:"cpuWithout"`  // the same without wire
-	Allocs      float64 `json:"allocs"`      // added to a Get
-	AllocsTotal float64 `json:"allocsTotal"` // of a Get without wire
+	Pairs   int     `json:"pairs"`
+	With    Latency `json:"with"`
+	Without Latency `json:"without"`
+	Ratio   float64 `json:"ratio"` // median of those of the rounds, each of two p50
+	// Ratios are those of the rounds.
+	Ratios      []float64 `json:"roundRatios,omitempty"`
+	CPU         float64   `json:"cpu"`         // ns a Get, on a transport that answers at once
+	CPUWithout  float64   `json:"cpuWithout"`  // the same without wire
+	Allocs      float64   `json:"allocs"`      // added to a Get
+	AllocsTotal float64   `json:"allocsTotal"` // of a Get without wire
 }
 
 // Start is how long the local control plane takes to be ready, in seconds.
