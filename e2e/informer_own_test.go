@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -109,9 +110,11 @@ func oldAfterAMiss(t *testing.T) {
 	if err := factory.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
 		t.Fatal(err)
 	}
-	ours := observer.Match{Verb: "watch", Resource: "configmaps", Namespace: ns}
-	refuse := lab.observer.Inject(ours, observer.ServerError())
+	// A watch that is refused with a 500 is not resumed: the informer begins anew.
+	refuse := lab.observer.Inject(observer.Match{Verb: "watch", Resource: "configmaps", Namespace: ns},
+		observer.ServerError())
 	defer refuse()
+	mark := lab.observer.Mark()
 	lab.observer.Abort(func(r observer.Request) bool { return r.Verb == "watch" && r.Namespace == ns })
 	for _, color := range []string{"red", "green"} {
 		_, err := client.CoreV1().ConfigMaps(ns).Update(ctx, &corev1.ConfigMap{
@@ -120,8 +123,14 @@ func oldAfterAMiss(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ours.Func = func(r observer.Request) bool { return !streams(r) } // one that goes on from a version
-	defer lab.observer.Inject(ours, observer.Expired())()
+	_, err = lab.observer.Wait(ctx, mark, func(r observer.Record) bool {
+		return r.Where(func(q observer.Request) bool {
+			return q.Verb == "watch" && q.Namespace == ns && q.Status == http.StatusInternalServerError
+		}).Count() > 0
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	refuse()
 	select {
 	case got := <-updates:
