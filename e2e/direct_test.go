@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -214,6 +216,27 @@ func TestDirect(t *testing.T) {
 					t.Errorf("waited %s, then %s: an exponential backoff would double", first, second)
 				}
 			})).
+			Assess("which is the one that was asked for", assess(func(t *testing.T) {
+				s := run.Step(t, stepRefused)
+				gets := configMaps(s.Record).Requests
+				if first := gets[1].Start.Sub(gets[0].Start); first < 900*time.Millisecond {
+					t.Errorf("waited %s, was asked for 1 s", first)
+				}
+				printed := printedTime(t, s, `twice, then 200 +3 +(\S+ \S+) `)
+				if both := gets[2].Start.Sub(gets[0].Start); !near(both, printed) {
+					t.Errorf("waited %s in all, printed %s", both, printed)
+				}
+			})).
+			Assess("ten times at most", assess(refusedForEver)).
+			Assess("with both environment variables exponentially", assess(func(t *testing.T) {
+				again := runLesson(t, "01-direct", runOptions{args: []string{"-step", "9"},
+					env: []string{"KUBE_CLIENT_BACKOFF_BASE=1", "KUBE_CLIENT_BACKOFF_DURATION=60"}})
+				gets := configMaps(again.Step(t, stepRefused).Record).Requests
+				first, second := gets[1].Start.Sub(gets[0].Start), gets[2].Start.Sub(gets[1].Start)
+				if second < first+first/2 {
+					t.Errorf("waited %s, then %s: an exponential backoff doubles", first, second)
+				}
+			})).
 			Assess("and by the observer's refusal as by the lesson's", assess(refusedByTheObserver)).Feature(),
 
 		features.New("lesson 01 prints what is recorded").
@@ -279,6 +302,21 @@ func refusedByTheObserver(t *testing.T) {
 		if got := lab.observer.Since(mark).Count(); got != c.want {
 			t.Errorf("%s: %d requests (%v), want %d", c.fault.Name(), got, err, c.want)
 		}
+	}
+}
+
+// refusedForEver counts the requests of one read that is refused each time, and may be repeated at
+// once.
+func refusedForEver(t *testing.T) {
+	status := apierrors.NewTooManyRequestsError("injected by the test").ErrStatus
+	const name = "refused-for-ever"
+	defer lab.observer.Inject(observer.Match{Verb: "get", Resource: "configmaps", Name: name, To: 12},
+		observer.Answer("429, retry after 0s", http.Header{"Retry-After": {"0"}}, status))()
+	client := throughObserver(t)
+	mark := lab.observer.Mark()
+	_, err := client.CoreV1().ConfigMaps("default").Get(t.Context(), name, metav1.GetOptions{})
+	if got := lab.observer.Since(mark).Count(); got != 11 || !apierrors.IsTooManyRequests(err) {
+		t.Errorf("%d requests, %v; want 1 and 10 more, then TooManyRequests", got, err)
 	}
 }
 

@@ -240,7 +240,7 @@ func (s step) Int(t *testing.T, expr string) int {
 type printedWire struct {
 	Requests    map[string]int
 	Connections int
-	Bytes       string
+	Bytes       string // of the answers, and of the events of a watch that was open before
 }
 
 // Wires returns the step's wire lines.
@@ -276,6 +276,14 @@ func onWire(r observer.Record) printedWire {
 			verb = "other"
 		}
 		w.Requests[verb]++
+	}
+	return w
+}
+
+// withEvents adds what came by a watch that was open before.
+func (w printedWire) withEvents(bytes int64) printedWire {
+	if bytes > 0 {
+		w.Bytes += " + " + byteCount(bytes) + " events"
 	}
 	return w
 }

@@ -49,6 +49,7 @@ func TestInformer(t *testing.T) {
 	var ns string
 	items := map[int][]corev1.ConfigMap{}      // on the server before each step
 	seen := map[int]map[watch.EventType]int{}  // events of step 1's watch by the end of each step
+	size := map[int]int64{}                    // and their bytes
 	open := map[int]int{}                      // watches that the observer has open by then
 	mainWatch := func() (w observer.Request) { // that of step 1
 		if watches := configMaps(lab.observer.Since(mark)).Verb("watch", "").Requests; len(watches) > 0 {
@@ -69,7 +70,8 @@ func TestInformer(t *testing.T) {
 				want = 0
 			}
 			open[n] = watchesLeft(t, mark, want)
-			seen[n] = mainWatch().Events
+			w := mainWatch()
+			seen[n], size[n] = w.Events, w.Bytes
 		},
 	})
 	// told is what came by step 1's watch in step n. Bookmarks come when the server thinks fit.
@@ -84,19 +86,21 @@ func TestInformer(t *testing.T) {
 		return events
 	}
 	// requestsAgree compares what a step printed with what the observer saw of it, but for what the
-	// step says it leaves out. Bytes are not compared: a watch's come after the step that opened it.
+	// step says it leaves out: requests, the bytes of their answers, and those of step 1's watch.
 	requestsAgree := func(title string, leftOut map[string]int) features.Func {
 		return assess(func(t *testing.T) {
 			s := run.Step(t, title)
-			want := onWire(configMaps(s.Record))
+			want := onWire(configMaps(s.Record)).withEvents(size[s.Number] - size[s.Number-1])
 			for verb, n := range leftOut {
 				if want.Requests[verb] -= n; want.Requests[verb] == 0 {
 					delete(want.Requests, verb)
 				}
 			}
 			wires := s.Wires(t)
-			for i := range wires {
-				wires[i].Bytes = want.Bytes
+			if len(leftOut) > 0 {
+				for i := range wires {
+					wires[i].Bytes = want.Bytes
+				}
 			}
 			if diff := cmp.Diff([]printedWire{want}, wires); diff != "" {
 				t.Errorf("(-observed +printed)\n%s\n%s", diff, s.Record)
@@ -128,6 +132,7 @@ func TestInformer(t *testing.T) {
 					t.Errorf("%d ConfigMaps before anything was asked for", n)
 				}
 			})).
+			Assess("and are started if they were asked for by then", assess(startsWhatWasAskedFor)).
 			Assess("by LIST and WATCH where streaming is turned off", assess(func(t *testing.T) {
 				old := runLesson(t, "03-informer", runOptions{
 					args: []string{"-step", "2"}, env: []string{"KUBE_FEATURE_WatchListClient=false"}})
@@ -190,7 +195,8 @@ func TestInformer(t *testing.T) {
 					t.Errorf("(-want +observed)\n%s", diff)
 				}
 			})).
-			Assess("as is printed", requestsAgree(stepHandlers, nil)).Feature(),
+			Assess("as is printed", requestsAgree(stepHandlers, nil)).
+			Assess("old is what the cache had, also after a missed stretch", assess(oldAfterAMiss)).Feature(),
 
 		features.New("the old object costs nothing").WithLabel("claim", "N21").
 			Assess("it is the one that was in the cache, in an informer of the test's own",
@@ -366,7 +372,7 @@ func TestInformer(t *testing.T) {
 			})).
 			Assess("as is printed", requestsAgree(stepResync, map[string]int{"watch": 1})).Feature(),
 
-		features.New("a handler survives a deletion that was missed").
+		features.New("a handler survives a deletion that was missed").WithLabel("claim", "N13").
 			Assess("told of the last state that it knew, after beginning anew", assess(func(t *testing.T) {
 				s := run.Step(t, stepTombstone)
 				watches := configMaps(s.Record).Verb("watch", "").Requests

@@ -152,14 +152,6 @@ func untilBookmark(t *testing.T, namespace string) string {
 	}
 }
 
-// compressed tells whether the observer saw an answer only as gzip, as the API server sends what a
-// watch begins with.
-func compressed(r observer.Record) bool {
-	return slices.ContainsFunc(r.Requests, func(q observer.Request) bool {
-		return q.Header.Get("Content-Encoding") != ""
-	})
-}
-
 // allWatchesEnd waits for the end of the watches since the mark. Under -pause the lesson waits, too.
 func allWatchesEnd(t *testing.T, mark observer.Mark) error {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -254,6 +246,30 @@ func stopThroughTheObserver(t *testing.T) {
 	}
 	if r := lab.observer.Since(mark); r.Connections() != 1 || r.Opened != 1 {
 		t.Errorf("want one connection for both:\n%s", r)
+	}
+}
+
+// endWithTheContext ends a watch by its context alone.
+func endWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	mark := lab.observer.Mark()
+	w, err := throughObserver(t).CoreV1().ConfigMaps("default").Watch(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Stop)
+	cancel()
+	deadline := time.After(10 * time.Second)
+	for ok := true; ok; {
+		select {
+		case _, ok = <-w.ResultChan():
+		case <-deadline:
+			t.Fatal("the channel is not closed after the end of the context")
+		}
+	}
+	if err := allWatchesEnd(t, mark); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 type Lesson struct {
 	Name  string // its folder below lessons/, such as "01-direct"
 	Title string // the first line of its output
-	About string // what -h says of it
+	About string // the line below it: what it teaches. -h says it, too
 
 	ConfigMaps []*corev1.ConfigMap // made in the namespace before the first step
 

@@ -63,6 +63,9 @@ func isNumber(text string) bool {
 
 func (r *Run) header(l Lesson, c *connection, opts options) {
 	r.out.lines("", r.out.bold(fmt.Sprintf("Lesson %s · %s", number(l), l.Title)))
+	if l.About != "" {
+		r.out.lines("", l.About)
+	}
 	r.out.lines("", fmt.Sprintf("cluster    %s · Kubernetes %s", c.context, r.Version))
 	r.out.lines("", fmt.Sprintf("           %s · %s", c.address(), c.source))
 	fate := "deleted at the end"

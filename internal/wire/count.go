@@ -30,6 +30,7 @@ type Counter struct {
 	conns   map[netip.AddrPort]bool // local addresses of the connections seen so far
 	waited  func() time.Duration
 	watches int // open now
+	laps    int // that are over
 }
 
 // Count makes cfg count: every client made from cfg, or from a copy of it, after this call.
@@ -53,6 +54,7 @@ func (c *Counter) Lap() Lap {
 	lap.Throttled = c.waited()
 	lap.OpenWatches = c.watches
 	c.lap = newLap()
+	c.laps++
 	return lap
 }
 
@@ -63,6 +65,7 @@ func (c *Counter) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Resp
 	if verb == "watch" {
 		c.watches++
 	}
+	begun := c.laps
 	c.mu.Unlock()
 
 	// A trace of its own for each request: WithClientTrace writes what the context has into it.
@@ -81,7 +84,7 @@ func (c *Counter) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Resp
 	c.lap.Status[resp.StatusCode]++
 	c.lap.FlowSchema = types.UID(resp.Header.Get("X-Kubernetes-Pf-Flowschema-Uid"))
 	c.lap.PriorityLevel = types.UID(resp.Header.Get("X-Kubernetes-Pf-Prioritylevel-Uid"))
-	body := &countingBody{ReadCloser: resp.Body, counter: c}
+	body := &countingBody{ReadCloser: resp.Body, counter: c, begun: begun}
 	body.watch.Store(verb == "watch")
 	resp.Body = body
 	return resp, nil
@@ -106,17 +109,23 @@ func (c *Counter) watchEnded() {
 	c.mu.Unlock()
 }
 
-// countingBody counts the bytes of a response as its reader takes them, after decompression.
+// countingBody counts the bytes of a response as its reader takes them: after decompression, which
+// the transport does below it. So a lesson that prints them asks for none (DisableCompression).
 type countingBody struct {
 	io.ReadCloser
 	counter *Counter
+	begun   int         // the number of laps that were over when the request was sent
 	watch   atomic.Bool // it is that of a watch which has not ended yet
 }
 
 func (b *countingBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.counter.mu.Lock()
-	b.counter.lap.Bytes += int64(n)
+	if b.watch.Load() && b.begun < b.counter.laps {
+		b.counter.lap.Events += int64(n)
+	} else {
+		b.counter.lap.Bytes += int64(n)
+	}
 	b.counter.mu.Unlock()
 	if err != nil {
 		b.end()

@@ -16,7 +16,8 @@ type Lap struct {
 	Status        map[int]int    // answers by HTTP status
 	Connections   int            // connections used for the first time
 	Proto         string         // of the last answer, such as HTTP/2.0
-	Bytes         int64          // of response bodies, after decompression
+	Bytes         int64          // of the bodies of the answers, after decompression
+	Events        int64          // bytes that came by watches which were open before, likewise
 	Throttled     time.Duration  // time that client-go's own rate limiter held requests back
 	OpenWatches   int            // watches open at the moment of the call
 	FlowSchema    types.UID      // of the last answer: which flow schema matched the request
@@ -34,7 +35,8 @@ func (l Lap) Total() int {
 	return n
 }
 
-// String says it in one line, for example "1 LIST, 1 new connection (HTTP/2), 2.9 kB".
+// String says it in one line, for example "1 LIST, 1 new connection (HTTP/2), 2.9 kB", or, if a
+// watch was open already, "1 UPDATE, 0 new connections, 300 B + 420 B events".
 func (l Lap) String() string {
 	var parts []string
 	for _, verb := range slices.SortedFunc(maps.Keys(l.Requests), byUse) {
@@ -51,7 +53,11 @@ func (l Lap) String() string {
 	if l.Connections > 0 && l.Proto != "" {
 		conns += " (" + strings.TrimSuffix(l.Proto, ".0") + ")"
 	}
-	return fmt.Sprintf("%s, %s, %s", requests, conns, Bytes(l.Bytes))
+	bytes := Bytes(l.Bytes)
+	if l.Events > 0 {
+		bytes += " + " + Bytes(l.Events) + " events"
+	}
+	return fmt.Sprintf("%s, %s, %s", requests, conns, bytes)
 }
 
 // verbs is the order in which a lap lists them.

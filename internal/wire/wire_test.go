@@ -193,6 +193,36 @@ func TestCountKnowsOpenWatches(t *testing.T) {
 	}
 }
 
+// TestCountTellsEventsApart: what comes by a watch in the lap that opened it is its answer, what
+// comes later are events of a watch that was open.
+func TestCountTellsEventsApart(t *testing.T) {
+	s := newServer(t)
+	cfg := s.config()
+	counter := wire.Count(cfg)
+	client := clientset(t, cfg).CoreV1().ConfigMaps("ns")
+	w, err := client.Watch(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	var laps [2]wire.Lap
+	for i := range laps {
+		s.events <- watch.Modified
+		<-w.ResultChan()
+		if _, err := client.Get(t.Context(), "app", metav1.GetOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		laps[i] = counter.Lap()
+	}
+	if laps[0].Events != 0 || laps[1].Events == 0 || laps[0].Bytes != laps[1].Bytes+laps[1].Events {
+		t.Errorf("bytes and events: %d and %d, then %d and %d", laps[0].Bytes, laps[0].Events,
+			laps[1].Bytes, laps[1].Events)
+	}
+	if text := laps[1].String(); !strings.HasSuffix(text, wire.Bytes(laps[1].Events)+" events") {
+		t.Errorf("the lap says %q", text)
+	}
+}
+
 func TestCountSeesThrottling(t *testing.T) {
 	s := newServer(t)
 	cfg := s.config()

@@ -50,7 +50,7 @@ func (d *direct) fairness(ctx context.Context, run *lesson.Run) error {
 	if level == "exempt" {
 		run.Say("Exempt means that you never wait; an ordinary user would.")
 	} else {
-		run.Say("You wait only when that level is busy, and only for those in it.")
+		run.Say("You wait only when that level is busy, and mostly for those in it.")
 	}
 	return nil
 }

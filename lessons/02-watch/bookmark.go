@@ -30,6 +30,7 @@ func (f *follow) bookmark(ctx context.Context, run *lesson.Run) error {
 		return fmt.Errorf("watch ConfigMaps: %w", err)
 	}
 	defer w.Stop()
+	run.Say("asked for what there is as events (SendInitialEvents), and for bookmarks:")
 	added := 0
 	for {
 		e, err := next(ctx, w)

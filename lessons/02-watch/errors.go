@@ -60,9 +60,9 @@ func (f *follow) tooLarge(ctx context.Context, run *lesson.Run) error {
 }
 
 // tooOld meets the Error event that every watcher meets one day: the server no longer has the
-// changes since your resourceVersion. It keeps those of some minutes; an old server has let go of
-// the first ones, a young one still has all. So here the answer is replaced on its way. What to do
-// is the same: forget what you knew, List again, and Watch from that List.
+// changes since your resourceVersion. It keeps those of a minute or so at least; an old server
+// has let go of the first ones, a young one still has all. So here the answer is replaced on its
+// way. What to do is the same: forget what you knew, List again, and Watch from that List.
 func (f *follow) tooOld(ctx context.Context, run *lesson.Run) error {
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
 	list, err := configMaps.List(ctx, metav1.ListOptions{})

@@ -73,7 +73,8 @@ type follow struct {
 // somebody else, who changes things meanwhile; what it does is not counted.
 func (f *follow) connect(_ context.Context, run *lesson.Run) (err error) {
 	f.config, f.ns = rest.CopyConfig(run.Config), run.Namespace
-	f.config.QPS = -1 // no client-side rate limit: lesson 01 shows it, and watches have none
+	f.config.QPS = -1                  // no client-side rate limit: lesson 01 shows what it does
+	f.config.DisableCompression = true // so that the sizes that are printed are those on the wire
 	if f.writer, err = kubernetes.NewForConfig(f.config); err != nil {
 		return err
 	}

@@ -134,6 +134,6 @@ func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 	}
 	run.Wire(f.wire.Lap())
 	run.Say("The second change fell between the two watches. It begins at most one a")
-	run.Say("second; a 410 it passes on, and ends.")
+	run.Say("second; a 410 in the stream it passes on, and ends.")
 	return nil
 }

@@ -41,7 +41,8 @@ func (f *follow) createUpdateDelete(ctx context.Context) error {
 }
 
 // paintDoor is what somebody else does in the other steps: one change, so one event. An update that
-// changes nothing would be none, so each step takes another color.
+// changes nothing would be none, so each step takes another color. This one carries no
+// resourceVersion, so it overwrites whatever is there: lesson 04 shows why that is mostly wrong.
 func (f *follow) paintDoor(ctx context.Context, color string) error {
 	configMaps := f.writer.CoreV1().ConfigMaps(f.ns)
 	_, err := configMaps.Update(ctx, painted("door", color), metav1.UpdateOptions{})

@@ -84,7 +84,7 @@ func (f *follow) connections(ctx context.Context, run *lesson.Run) error {
 
 // stop ends a watch. The channel is closed then, as it is when ctx is over, when the server has had
 // enough and when the stream breaks. What arrives between Stop and the end is no news: if you wait
-// for an event just then, it is often an Error event of client-go's own, about the read cut short.
+// for an event just then, it may be an Error event of client-go's own, about the read cut short.
 func (f *follow) stop(ctx context.Context, run *lesson.Run) error {
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
 	w, err := configMaps.Watch(ctx, metav1.ListOptions{ResourceVersion: f.version})

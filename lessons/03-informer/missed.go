@@ -20,7 +20,7 @@ import (
 // An informer that was cut off for long lists again, and finds that an object is gone that it knew.
 // It then tells of a cache.DeletedFinalStateUnknown, a value, with the last state that it had seen.
 // A DeleteFunc that asserts obj.(*corev1.ConfigMap) without the ok works for months, then panics.
-// (A typed handler, TypedInformer().AddTypedEventHandler, leaves no room for this mistake.)
+// (A typed handler, TypedInformer().AddTypedEventHandler, since 0.37, leaves no room for that.)
 func lastKnown(obj any) (cm *corev1.ConfigMap, missed bool) {
 	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj, missed = tombstone.Obj, true

@@ -17,8 +17,9 @@ import (
 )
 
 // stop ends the informer of step 1: the context that it was started with is canceled (or, with
-// Start(stopCh), the channel closed), and Shutdown waits until all its goroutines are gone. One
-// informer can be run without its factory's Start, by Run: it blocks until stopCh is closed.
+// Start(stopCh), the channel closed), and Shutdown waits until its goroutines are gone: all but
+// one, which ends a moment later. One informer can be run without its factory's Start, by Run: it
+// blocks until stopCh is closed.
 func (s *shared) stop(ctx context.Context, run *lesson.Run) error {
 	table := [][]any{{"", "watches open", "goroutines"}}
 	watches, routines := s.wire.Lap().OpenWatches, goroutines()

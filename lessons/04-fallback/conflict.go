@@ -16,12 +16,21 @@ import (
 
 // conflict changes a ConfigMap that somebody else has just changed, while the cache does not know.
 // The server takes an update of the state that it has, and answers 409 Conflict to that of any
-// other, so nothing is overwritten unseen. RetryOnConflict calls a function again after a 409; what
-// matters is where that function reads from.
+// other, so nothing is overwritten unseen: as long as the update carries a resourceVersion. Without
+// one, a ConfigMap is overwritten whatever its state. RetryOnConflict calls a function again after
+// a 409; what matters is where that function reads from.
 func (d *fallback) conflict(ctx context.Context, run *lesson.Run) error {
 	fromCache := func() (*corev1.ConfigMap, error) { return d.lister.Get("app") }
 	fromServer := func() (*corev1.ConfigMap, error) {
 		return d.clientset.CoreV1().ConfigMaps(d.ns).Get(ctx, "app", metav1.GetOptions{})
+	}
+	noVersion := func() (*corev1.ConfigMap, error) {
+		cm, err := fromCache()
+		if err == nil {
+			cm = cm.DeepCopy()
+			cm.ResourceVersion = "" // wrong on purpose
+		}
+		return cm, err
 	}
 	tries := 0
 	cacheFirst := func() (*corev1.ConfigMap, error) {
@@ -54,6 +63,7 @@ func (d *fallback) conflict(ctx context.Context, run *lesson.Run) error {
 	}{
 		{"the cache, DefaultRetry", retry.DefaultRetry, fromCache},
 		{"the cache, DefaultBackoff", retry.DefaultBackoff, fromCache},
+		{"the cache, version removed", retry.DefaultRetry, noVersion},
 		{"the server", retry.DefaultRetry, fromServer},
 		{"the cache, then the server", retry.DefaultRetry, cacheFirst},
 		{"the cache, once caught up", retry.DefaultRetry, fromCache},
@@ -83,8 +93,9 @@ func (d *fallback) conflict(ctx context.Context, run *lesson.Run) error {
 	run.Say("watch events held back (injected), except for the last line")
 	run.Table(table...)
 	if gaveUp == 2 {
-		run.Say("The same old copy fails each time. Start from the cache, it is mostly fresh;")
-		run.Say("after a 409, read live.")
+		run.Say("The same old copy fails each time. Without its version it is saved, and what")
+		run.Say("somebody else wrote is gone unseen: leave it in. Start from the cache, it is")
+		run.Say("mostly fresh; after a 409, read live.")
 	}
 	return d.waiter.Wait(ctx, newest) // the next step begins with a fresh cache
 }

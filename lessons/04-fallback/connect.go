@@ -44,6 +44,7 @@ type fallback struct {
 func (d *fallback) connect(ctx context.Context, run *lesson.Run) (err error) {
 	cfg := rest.CopyConfig(run.Config)
 	cfg.QPS = -1                   // no client-side rate limit: it would hide what is measured here
+	cfg.DisableCompression = true  // so that the sizes that are printed are those on the wire
 	d.wire = wire.Count(cfg)       // what goes over the wire from here on is counted
 	d.gate = wire.HoldWatches(cfg) // lets everything through until step 4
 	d.lag = wire.DelayWatches(cfg) // no delay until step 2

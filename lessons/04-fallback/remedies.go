@@ -37,6 +37,8 @@ func (d *fallback) hope(_ context.Context, name, _ string) (*corev1.ConfigMap, e
 // retry looks again after 10, 20, 40 ms and so on: cheap, but it looks at the wrong moments, so an
 // answer takes up to twice as long as the lag. (wait.PollUntilContextTimeout looks in even steps.)
 func (d *fallback) retry(ctx context.Context, name, written string) (*corev1.ConfigMap, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	var cm *corev1.ConfigMap
 	backoff := wait.Backoff{Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.1, Steps: 10}
 	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(context.Context) (bool, error) {

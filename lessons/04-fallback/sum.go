@@ -16,7 +16,7 @@ func (d *fallback) sum(run *lesson.Run) {
 			len(d.natural), lesson.Duration(d.natural.p(100)))
 	}
 	row := func(need, take string, c cost) []any {
-		return []any{need, take, c.stale, perRead(c.requests), lesson.Duration(c.answers.p(99))}
+		return []any{need, take, c.stale, perRead(c.requests), c.p(99)}
 	}
 	run.Table(
 		[]any{"you need", "take", "stale", "requests", "p99"},
@@ -25,10 +25,10 @@ func (d *fallback) sum(run *lesson.Run) {
 		row("your own write, at once", "live if behind", behind),
 		row("what others wrote as well", "always live", live),
 	)
-	if waited.answers.p(99) < retried.answers.p(99) {
+	if waited.fresh.p(99) < retried.fresh.p(99) {
 		run.Say("Retrying (%s at p99) is for when you know no version to wait for.",
-			lesson.Duration(retried.answers.p(99)))
+			retried.p(99))
 	}
-	run.Say("And write so that a stale read does no harm: an update carries the version it")
-	run.Say("is based on, and what you create has a name that you can foresee.")
+	run.Say("And write so that a stale read does no harm: leave in an update the version")
+	run.Say("it is based on, and give what you create a name that you can foresee.")
 }
