@@ -106,7 +106,7 @@ vuln: ## Look for known vulnerabilities in what the lessons call (needs vuln.go.
 bench: up ## Measure what reading costs and write docs/performance.md (5 minutes at most)
 	cd bench && go run . -kubeconfig ../.cluster/kubeconfig $(ARGS)
 
-bench-full: up ## The same with 100,000 objects and a build from nothing (most of an hour)
+bench-full: up ## The same with 100,000 objects and a build from nothing (half an hour)
 	cd bench && go run . -full -kubeconfig ../.cluster/kubeconfig $(ARGS)
 
 bench-guard: bin/cluster ## Compare ratios with bench/limits.json, on a cluster made for it

@@ -42,7 +42,7 @@ func main() {
 	flag.StringVar(&o.kubeconfig, "kubeconfig", "", "read this kubeconfig `file` (default: as the lessons do)")
 	flag.StringVar(&o.context, "context", "", "use the context of this `name`; it may be that of a remote cluster")
 	flag.BoolVar(&o.own, "own", false, "start a local cluster for the run")
-	flag.BoolVar(&o.full, "full", false, "measure all, which takes the better part of an hour")
+	flag.BoolVar(&o.full, "full", false, "measure all, which takes half an hour")
 	flag.BoolVar(&o.quick, "quick", false, "measure little, to try the program: the figures are rough")
 	flag.BoolVar(&o.guard, "guard", false, "measure ratios only, and compare them with -limits")
 	flag.StringVar(&o.limits, "limits", "limits.json", "the limits of -guard, a `file`")

@@ -57,6 +57,12 @@ func run(m *testing.M) int {
 		return 1
 	}
 	lab.dir, lab.binaries = dir, map[string]string{}
+	// Whatever makes a temporary file from here on makes it where the janitor will remove it:
+	// e2e-framework leaves the kubeconfig of each kind cluster behind.
+	if err := os.Setenv("TMPDIR", dir); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
 
 	provider, err := chooseProvider()
 	if err != nil {
