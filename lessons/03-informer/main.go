@@ -23,6 +23,7 @@ import (
 	corev1informers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 
 	"client-go-lessons/internal/lesson"
 	"client-go-lessons/internal/wire"
@@ -105,6 +106,11 @@ func (s *shared) start(ctx context.Context, run *lesson.Run) error {
 	s.running, s.cancel = context.WithCancelCause(ctx)
 	if err := informer.SetWatchErrorHandlerWithContext(giveUp(s.cancel)); err != nil {
 		return err
+	}
+	// Steps 2 and 4 add handlers late. With one there from the start, their registrations tell the
+	// truth in client-go v0.37.2, too: the page says why.
+	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{}); err != nil {
+		return fmt.Errorf("add a handler: %w", err)
 	}
 	begin := time.Now()
 	s.factory.StartWithContext(s.running) // returns at once, as Start(stopCh) does
