@@ -43,6 +43,7 @@ func TestSoakFigures(t *testing.T) {
 			`(?m)^\| all \| \d+ \|.*\| 0 \|$`, // none wrong
 			`(?m)^\| namespaces, without a word \| 0 \|$`,
 			`(?m)^\| lessons that left goroutines \| 0 \|$`,
+			`(?m)^\| control plane after \|`,
 		} {
 			if !regexp.MustCompile(want).MatchString(shown) {
 				t.Errorf("%s: the soak that it shows does not say %q:\n%s", page, want, shown)
