@@ -394,49 +394,35 @@ func clusterIsWhole(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	name := filledNamespace(ctx, t)
-	deleteAgain(ctx, t, name)
-	namespaceGone(t, name)
-}
-
-// filledNamespace waits until the server is ready, can make a namespace, and it has been filled.
-func filledNamespace(ctx context.Context, t *testing.T) string {
-	t.Helper()
-	again(ctx, t, "the server does not get ready", func() error {
+	until := func(what string, done func() error) {
+		t.Helper()
+		var last error
+		err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(context.Context) (bool, error) {
+			last = done()
+			return last == nil, nil
+		})
+		if err != nil {
+			t.Fatalf("%s: %v: %v", what, err, last)
+		}
+	}
+	until("the server does not get ready", func() error {
 		return lab.client.CoreV1().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 	})
 	var ns *corev1.Namespace
-	again(ctx, t, "cannot make a namespace", func() (err error) {
+	until("cannot make a namespace", func() (err error) {
 		ns, err = lab.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{
 			ObjectMeta: metav1.ObjectMeta{GenerateName: "client-go-lessons-e2e-"},
 		}, metav1.CreateOptions{})
 		return err
 	})
-	again(ctx, t, "no controller fills it", func() error {
+	until("no controller fills it", func() error {
 		_, err := lab.client.CoreV1().ConfigMaps(ns.Name).Get(ctx, "kube-root-ca.crt", metav1.GetOptions{})
 		return err
 	})
-	return ns.Name
-}
-
-func deleteAgain(ctx context.Context, t *testing.T, namespace string) {
-	t.Helper()
-	again(ctx, t, "cannot delete it", func() error {
-		return lab.client.CoreV1().Namespaces().Delete(ctx, namespace, metav1.DeleteOptions{})
+	until("cannot delete it", func() error {
+		return lab.client.CoreV1().Namespaces().Delete(ctx, ns.Name, metav1.DeleteOptions{})
 	})
-}
-
-// again calls try until it succeeds.
-func again(ctx context.Context, t *testing.T, otherwise string, try func() error) {
-	t.Helper()
-	var last error
-	err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(context.Context) (bool, error) {
-		last = try()
-		return last == nil, nil
-	})
-	if err != nil {
-		t.Fatalf("%s: %v: %v", otherwise, err, last)
-	}
+	namespaceGone(t, ns.Name)
 }
 
 // slowTest skips a test that takes long, unless it is asked for: make e2e-faults.
