@@ -115,7 +115,7 @@ func behavesAsCluster(t *testing.T, dir string) {
 	})
 	t.Run("its version", func(t *testing.T) {
 		v, err := client.Discovery().ServerVersion()
-		if err != nil || v.GitVersion != "v1.37.1" || v.GitTreeState != "clean" {
+		if err != nil || v.GitVersion != "v1.37.2" || v.GitTreeState != "clean" {
 			t.Errorf("%+v, %v", v, err)
 		}
 	})

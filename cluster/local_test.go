@@ -26,7 +26,7 @@ func upLocally(t *testing.T, dir string, args ...string) result {
 	t.Helper()
 	t.Cleanup(func() { cluster(t, dir, nil, "down") })
 	r := cluster(t, dir, nil, append([]string{"up", "--provider", "local"}, args...)...)
-	r.want(t, 0, "Kubernetes v1.37.1", filepath.Join(dir, "kubeconfig"), "go run ./lessons/01-direct")
+	r.want(t, 0, "Kubernetes v1.37.2", filepath.Join(dir, "kubeconfig"), "go run ./lessons/01-direct")
 	return r
 }
 
@@ -76,7 +76,7 @@ func TestLocalLife(t *testing.T) {
 		pid := pidOf(t, dir)
 		// Whatever auto would choose now that there is a fine docker.
 		env := []string{"HOME=" + home, "PATH=" + fakes(t, map[string]string{"docker": docker("exit 0", "exit 0", "exit 0")})}
-		cluster(t, dir, env, "up").want(t, 0, "up already", "Kubernetes v1.37.1")
+		cluster(t, dir, env, "up").want(t, 0, "up already", "Kubernetes v1.37.2")
 		if now := pidOf(t, dir); now != pid {
 			t.Errorf("process %d has become %d", pid, now)
 		}
@@ -88,7 +88,7 @@ func TestLocalLife(t *testing.T) {
 		}
 	})
 	t.Run("status", func(t *testing.T) {
-		cluster(t, dir, nil, "status").want(t, 0, "local-client-go-lessons-", "v1.37.1", "https://127.0.0.1:", "running")
+		cluster(t, dir, nil, "status").want(t, 0, "local-client-go-lessons-", "v1.37.2", "https://127.0.0.1:", "running")
 		cluster(t, dir, nil, "kubeconfig").want(t, 0, filepath.Join(dir, "kubeconfig"))
 	})
 	t.Run("memory", func(t *testing.T) {
@@ -248,7 +248,7 @@ func TestTwoUpsAtOnceMakeOneCluster(t *testing.T) {
 	wg.Wait()
 	started := 0
 	for _, r := range results {
-		r.want(t, 0, "Kubernetes v1.37.1")
+		r.want(t, 0, "Kubernetes v1.37.2")
 		if strings.Contains(r.errout, "ready        after") {
 			started++
 		}

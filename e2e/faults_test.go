@@ -17,7 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"client-go-lessons/e2e/faults"
-	"client-go-lessons/e2e/observer"
+	"client-go-lessons/internal/observer"
 )
 
 // seats are for lessons that run side by side, those of all tests that run in parallel together:

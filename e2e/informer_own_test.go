@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
-	"client-go-lessons/e2e/observer"
+	"client-go-lessons/internal/observer"
 )
 
 // What TestInformer does with informers of its own, and what it reads the lesson's run with.

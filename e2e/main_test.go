@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/env"
 	"sigs.k8s.io/e2e-framework/pkg/envconf"
 
-	"client-go-lessons/e2e/observer"
+	"client-go-lessons/internal/observer"
 )
 
 var update = flag.Bool("update", false, "rewrite the recorded runs, lessons/*/output.txt")

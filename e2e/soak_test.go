@@ -24,8 +24,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
-	"client-go-lessons/e2e/observer"
 	"client-go-lessons/e2e/soak"
+	"client-go-lessons/internal/observer"
 )
 
 // TestSoak runs lessons under random faults until a time is up. It is for make soak, which sets

@@ -1,6 +1,6 @@
 package faults
 
-import "client-go-lessons/e2e/observer"
+import "client-go-lessons/internal/observer"
 
 func reset(match observer.Match) Injection { return on(first(match), observer.ResetAtOnce()) }
 func never(match observer.Match) Injection { return on(match, observer.NeverAnswer()) }

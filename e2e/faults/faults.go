@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"client-go-lessons/e2e/observer"
+	"client-go-lessons/internal/observer"
 )
 
 // Lessons are the table's columns.

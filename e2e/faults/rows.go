@@ -3,7 +3,7 @@ package faults
 import (
 	"time"
 
-	"client-go-lessons/e2e/observer"
+	"client-go-lessons/internal/observer"
 )
 
 // Section is a group of rows under one heading.

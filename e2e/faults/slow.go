@@ -3,7 +3,7 @@ package faults
 import (
 	"time"
 
-	"client-go-lessons/e2e/observer"
+	"client-go-lessons/internal/observer"
 )
 
 // wholeLessons survive what comes once and passes, or makes no difference to a program that takes

@@ -1,6 +1,6 @@
 package faults
 
-import "client-go-lessons/e2e/observer"
+import "client-go-lessons/internal/observer"
 
 var watches = []Row{
 	{

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"client-go-lessons/e2e/observer"
+	"client-go-lessons/internal/observer"
 )
 
 // kind is a kind of fault.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"client-go-lessons/e2e/observer"
+	"client-go-lessons/internal/observer"
 )
 
 var lessons = []string{"01-direct", "02-watch", "03-informer", "04-fallback"}

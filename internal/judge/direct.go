@@ -10,8 +10,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"client-go-lessons/e2e/observer"
 	"client-go-lessons/internal/exercise"
+	"client-go-lessons/internal/observer"
 )
 
 // heldBack is the mean wait before a request from which client-go is taken to have held it back. By

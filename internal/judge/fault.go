@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
-	"client-go-lessons/e2e/observer"
+	"client-go-lessons/internal/observer"
 )
 
 // uncompressed asks the server not to compress an answer: Kubernetes 1.37 compresses a watch that

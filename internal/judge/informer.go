@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
-	"client-go-lessons/e2e/observer"
 	"client-go-lessons/internal/exercise"
+	"client-go-lessons/internal/observer"
 )
 
 // slow is how long the judge lets a sync take in exercise 05.

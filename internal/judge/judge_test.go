@@ -18,7 +18,7 @@ import (
 	"go.uber.org/goleak"
 	"k8s.io/client-go/rest"
 
-	"client-go-lessons/e2e/observer"
+	"client-go-lessons/internal/observer"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -18,9 +18,9 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 
-	"client-go-lessons/e2e/observer"
 	"client-go-lessons/internal/exercise"
 	"client-go-lessons/internal/lesson"
+	"client-go-lessons/internal/observer"
 )
 
 // patience is how long the judge waits for what a right program does at once. Only a program that

@@ -80,13 +80,13 @@ func TestReady(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	client, err := Open(serve(t, func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `{"major":"1","gitVersion":"v1.37.1"}`)
+		fmt.Fprint(w, `{"major":"1","gitVersion":"v1.37.2"}`)
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if v, err := client.Version(context.Background()); v != "v1.37.1" || err != nil {
+	if v, err := client.Version(context.Background()); v != "v1.37.2" || err != nil {
 		t.Errorf("%q %v", v, err)
 	}
 }

@@ -52,7 +52,7 @@ func stale(ctx context.Context, source string, watch *watcher) (int, error) {
 func goCommand(ctx context.Context, source string, watch *watcher, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = source
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOWORK=off")
 	// A group of its own, so that an interrupt ends the compilers too, and they
 	// are given a moment to clean up.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -18,14 +18,14 @@ import (
 
 // Version is the Kubernetes version that the module pins and the binary says it
 // is.
-const Version = "v1.37.1"
+const Version = "v1.37.2"
 
 // tag is the build tag of the control plane's package.
 const tag = "controlplane"
 
 // The flags decide whether Go's build cache can be shared with other builds of
-// the same modules: a static binary, without paths of this machine in it.
-var buildFlags = []string{"-trimpath", "-tags", tag}
+// the same modules: Go's defaults, as go run and go test have them.
+var buildFlags = []string{"-tags", tag}
 
 // ldflags stamp the version, as a release build of Kubernetes does.
 func ldflags() string {

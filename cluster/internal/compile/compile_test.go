@@ -90,7 +90,7 @@ func TestOlder(t *testing.T) {
 
 func TestProgress(t *testing.T) {
 	w := &watcher{p: say.To(os.Stderr), start: time.Now(), total: 3}
-	w.read(strings.NewReader(`go: downloading k8s.io/api v0.37.1
+	w.read(strings.NewReader(`go: downloading k8s.io/api v0.37.2
 k8s.io/api/core/v1
 k8s.io/client-go/kubernetes
 # k8s.io/client-go/kubernetes
