@@ -1,6 +1,7 @@
 package observer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,21 +12,23 @@ import (
 )
 
 // Kubeconfig writes a kubeconfig for this observer to path, readable by its
-// owner only. It holds one context of the given name and no credentials: the
-// observer adds the target's.
+// owner only. It holds one context of the given name, and the observer's own
+// token: whoever can read the file has the target's rights while the observer
+// runs.
 func (o *Observer) Kubeconfig(path, contextName string) error {
 	return o.KubeconfigWithToken(path, contextName, "")
 }
 
-// KubeconfigWithToken is Kubeconfig for a client that sends a bearer token,
-// and so has the rights of that token instead of the target's.
+// KubeconfigWithToken is Kubeconfig for a client that sends another bearer
+// token, and so has the rights of that token instead of the target's. The empty
+// token stands for the observer's own.
 func (o *Observer) KubeconfigWithToken(path, contextName, token string) error {
 	config := clientcmdapi.NewConfig()
 	config.Clusters[contextName] = &clientcmdapi.Cluster{
 		Server:                   o.URL(),
 		CertificateAuthorityData: o.authority.caPEM(),
 	}
-	config.AuthInfos[contextName] = &clientcmdapi.AuthInfo{Token: token}
+	config.AuthInfos[contextName] = &clientcmdapi.AuthInfo{Token: cmp.Or(token, o.token)}
 	config.Contexts[contextName] = &clientcmdapi.Context{Cluster: contextName, AuthInfo: contextName}
 	config.CurrentContext = contextName
 

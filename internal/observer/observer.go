@@ -18,16 +18,20 @@
 //
 // # Credentials
 //
-// A request that carries an Authorization header is forwarded with it, over a
-// connection that holds no credentials of the observer's own: a service
-// account's token gives that account's rights and no more. A request without
-// one gets the credentials of the target's rest.Config, because a client
-// certificate cannot be handed through a proxy that terminates TLS. Whoever
-// can reach the observer's port therefore has the target's rights.
+// A proxy that terminates TLS cannot hand a client certificate through. So the
+// observer makes a random bearer token when it starts, writes it into its
+// kubeconfig, and forwards the requests that carry it with the credentials of
+// the target's rest.Config. A request with another token is forwarded with
+// that one, over a connection that holds no credentials of the observer's own:
+// a service account's token gives that account's rights and no more. A request
+// without a token is refused with 401 and leaves no entry in the record: other
+// users of the machine can reach the port, too.
 package observer
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -45,6 +49,7 @@ import (
 // Observer is a running proxy. Its methods may be called from any goroutine.
 type Observer struct {
 	authority *authority
+	token     string // who sends it has the target's rights
 	listener  *listener
 	server    *http.Server
 	upstream  *upstream
@@ -98,6 +103,7 @@ func Start(target *rest.Config, opts ...Option) (*Observer, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	ob := &Observer{
 		authority: authority,
+		token:     rand.Text(),
 		upstream:  upstream,
 		journal:   newJournal(),
 		stop:      stop,
@@ -118,7 +124,7 @@ func newServer(ctx context.Context, ob *Observer, o options) *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(!o.http1Only)
 	return &http.Server{
-		Handler:           http.HandlerFunc(ob.serve),
+		Handler:           http.HandlerFunc(ob.authenticate),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext:       withConn,
 		ErrorLog:          log.New(panicsOnly{}, "", 0),
@@ -196,6 +202,20 @@ var (
 	// errResetConnection resets the TCP connection with all its streams.
 	errResetConnection = errors.New("observer: reset the connection")
 )
+
+// authenticate lets a request through if it carries a token, the observer's own or one that the
+// API server is to judge.
+func (o *Observer) authenticate(w http.ResponseWriter, r *http.Request) {
+	own := []byte("Bearer " + o.token)
+	switch sent := r.Header.Get("Authorization"); {
+	case sent == "":
+		http.Error(w, "the observer wants the token of the kubeconfig that it wrote", http.StatusUnauthorized)
+		return
+	case subtle.ConstantTimeCompare([]byte(sent), own) == 1:
+		r.Header.Del("Authorization") // the target's credentials take its place
+	}
+	o.serve(w, r)
+}
 
 // serve records one request and passes it through the faults that match it to
 // the API server.

@@ -285,6 +285,27 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// TestNoTokenNoRights: who can reach the port but not read the kubeconfig gets no further.
+func TestNoTokenNoRights(t *testing.T) {
+	_, o := setup(t)
+	_, other := setup(t)
+	if o.token == other.token || len(o.token) < 20 {
+		t.Errorf("tokens %q and %q are not random", o.token, other.token)
+	}
+	config := clientConfig(t, o, "")
+	config.BearerToken = ""
+	clientset, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := list(testContext(t), clientset); !apierrors.IsUnauthorized(err) {
+		t.Errorf("without a token: %v, want 401 Unauthorized", err)
+	}
+	if n := o.Since(Mark{}).Count(); n != 0 {
+		t.Errorf("%d requests without a token are in the record, want none", n)
+	}
+}
+
 func TestKubeconfigIsPrivate(t *testing.T) {
 	_, o := setup(t)
 	path := filepath.Join(t.TempDir(), "kubeconfig")

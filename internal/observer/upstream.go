@@ -86,8 +86,8 @@ func (u *upstream) handler() http.Handler {
 	})
 }
 
-// RoundTrip sends a request with its own credentials or, when it has none,
-// with the target's.
+// RoundTrip sends a request with the token that it carries or, when it has
+// none, with the target's credentials; see authenticate.
 func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Header.Get("Authorization") != "" {
 		return u.bare.RoundTrip(r)
