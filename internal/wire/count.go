@@ -2,8 +2,8 @@
 // connections, how many bytes come back. It wraps a client's transport and leaves everything else
 // as it is, so that what a lesson counts is what plain client-go does.
 //
-// [Count] counts. The others make happen on demand what a busy cluster does by itself: [HoldWatches]
-// and [DelayWatches] make watch events late, [BreakWatches] and [ExpireWatches] end watches, and
+// [Count] counts. Others make happen on demand what a busy cluster does by itself: [DelayWatches]
+// makes watch events late or holds them back, [BreakWatches] and [ExpireWatches] end watches, and
 // [Refuse] answers in the server's place. Whatever they do is to be called injected wherever it is
 // shown.
 package wire
@@ -40,9 +40,7 @@ type Counter struct {
 // end that (client-go/transport/cache.go).
 func Count(cfg *rest.Config) *Counter {
 	c := &Counter{conns: map[netip.AddrPort]bool{}, lap: newLap(), waited: throttled()}
-	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
-		return &roundTripper{next: rt, trip: c.roundTrip}
-	})
+	wrap(cfg, c.roundTrip)
 	return c
 }
 
@@ -144,17 +142,3 @@ func (b *countingBody) end() {
 		b.counter.watchEnded()
 	}
 }
-
-// roundTripper hands each request to trip, with the transport it wraps.
-type roundTripper struct {
-	next http.RoundTripper
-	trip func(http.RoundTripper, *http.Request) (*http.Response, error)
-}
-
-func (r *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
-	return r.trip(r.next, req)
-}
-
-// WrappedRoundTripper lets client-go find the transport inside, for instance to close its idle
-// connections (k8s.io/apimachinery/pkg/util/net.RoundTripperWrapper).
-func (r *roundTripper) WrappedRoundTripper() http.RoundTripper { return r.next }

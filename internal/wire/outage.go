@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -22,10 +21,11 @@ import (
 // server has forgotten, by its end, where the watch was: it then answers 410 Expired, in the
 // stream. That is the outage that this one injects.
 type Outage struct {
-	mu     sync.Mutex
-	over   chan struct{} // closed unless there is an outage
-	open   map[*brittleBody]bool
-	tooOld int // watches that were cut and have not come back yet
+	mu    sync.Mutex
+	over  chan struct{} // closed unless there is an outage
+	begun int           // outages so far
+	open  map[*brittleBody]bool
+	cut   int // watches that have not come back yet
 }
 
 // BreakWatches lets the caller cut the watches of all clients made from cfg from now on. Call it
@@ -33,31 +33,31 @@ type Outage struct {
 func BreakWatches(cfg *rest.Config) *Outage {
 	o := &Outage{over: make(chan struct{}), open: map[*brittleBody]bool{}}
 	close(o.over)
-	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
-		return &roundTripper{next: rt, trip: o.roundTrip}
-	})
+	wrap(cfg, o.roundTrip)
 	return o
 }
 
-// Begin breaks all watches that are open. Those that are opened from now on wait for the end.
+// Begin breaks all watches that are open or on their way. Those that are begun from now on wait for
+// the end.
 func (o *Outage) Begin() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	select {
 	case <-o.over:
 		o.over = make(chan struct{})
+		o.begun++
 	default:
 	}
 	for body := range o.open {
+		delete(o.open, body)
+		o.cut++
 		body.broken.Store(true)
 		_ = body.ReadCloser.Close()
-		delete(o.open, body)
-		o.tooOld++
 	}
 }
 
-// End lets watches through again. For each that was broken one is sent to the server like any
-// other, but its answer is replaced by 410 Expired.
+// End lets watches through again. For each that was broken, one that wants to go on from a
+// resourceVersion is sent to the server like any other, but its answer is replaced by 410 Expired.
 func (o *Outage) End() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -72,46 +72,44 @@ func (o *Outage) roundTrip(rt http.RoundTripper, req *http.Request) (*http.Respo
 	if Verb(req) != "watch" {
 		return rt.RoundTrip(req)
 	}
-	tooOld, err := o.wait(req.Context())
+	begun, err := o.wait(req.Context())
 	if err != nil {
 		return nil, err
 	}
 	resp, err := rt.RoundTrip(req)
-	switch {
-	case err != nil || resp.StatusCode != http.StatusOK:
-	case tooOld:
-		_ = resp.Body.Close()
-		resp.Header = http.Header{"Content-Type": {"application/json"}}
-		resp.ContentLength = -1
-		resp.Body = io.NopCloser(bytes.NewReader(expired()))
-	default:
-		resp.Body = o.brittle(resp.Body)
+	if !streams(req, resp, err) {
+		return resp, err
 	}
-	return resp, err
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	body := &brittleBody{ReadCloser: resp.Body, outage: o}
+	switch {
+	case begun != o.begun: // an outage began while the request was on its way
+		o.cut++
+		body.broken.Store(true)
+		_ = body.ReadCloser.Close()
+	case o.cut > 0 && resumes(req):
+		o.cut--
+		expire(resp)
+		return resp, nil
+	default:
+		o.open[body] = true
+	}
+	resp.Body = body
+	return resp, nil
 }
 
-// wait returns when there is no outage, and whether this watch comes back from one.
-func (o *Outage) wait(ctx context.Context) (tooOld bool, err error) {
+// wait returns when there is no outage, and how many had begun.
+func (o *Outage) wait(ctx context.Context) (begun int, err error) {
 	o.mu.Lock()
-	over := o.over
-	if tooOld = o.tooOld > 0; tooOld {
-		o.tooOld--
-	}
+	over, begun := o.over, o.begun
 	o.mu.Unlock()
 	select {
 	case <-over:
-		return tooOld, nil
+		return begun, nil
 	case <-ctx.Done():
-		return tooOld, ctx.Err()
+		return begun, ctx.Err()
 	}
-}
-
-func (o *Outage) brittle(body io.ReadCloser) io.ReadCloser {
-	b := &brittleBody{ReadCloser: body, outage: o}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.open[b] = true
-	return b
 }
 
 // brittleBody is the body of a watch that an outage can break.
@@ -136,8 +134,39 @@ func (b *brittleBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// expired is the event by which a server says, in JSON, that it cannot resume a watch.
-func expired() []byte {
+// Expiry answers watches as an API server does that no longer has the changes since the asked
+// resourceVersion: with one Error event, 410 Expired, and then the end of the stream.
+type Expiry struct{ left atomic.Int64 }
+
+// ExpireWatches puts an Expiry, of no watch at first, into the watches of all clients made from cfg
+// from now on. The requests themselves are sent, so the server sees as many as the client counts;
+// only the answer is replaced, and one that is not 200 is left as it is.
+//
+// Call it before [Count] on the same cfg, so that the counter sees what the client sees.
+func ExpireWatches(cfg *rest.Config) *Expiry {
+	e := &Expiry{}
+	wrap(cfg, func(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
+		resp, err := rt.RoundTrip(req)
+		if streams(req, resp, err) && e.left.Add(-1) >= 0 {
+			expire(resp)
+		}
+		return resp, err
+	})
+	return e
+}
+
+// Next makes the next n watches that begin expire at once.
+func (e *Expiry) Next(n int) { e.left.Store(int64(n)) }
+
+// resumes tells whether a watch wants to go on from where another ended: only that can be too old.
+func resumes(req *http.Request) bool {
+	version := req.URL.Query().Get("resourceVersion")
+	return version != "" && version != "0"
+}
+
+// expire replaces the answer to a watch by the event that says, in JSON, that the server cannot
+// resume it. Whatever encoding the client asked for, it reads the one that the answer names.
+func expire(resp *http.Response) {
 	status := apierrors.NewResourceExpired("too old resource version (injected)").Status()
 	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 	event, err := json.Marshal(metav1.WatchEvent{
@@ -145,5 +174,5 @@ func expired() []byte {
 	if err != nil {
 		panic(err) // a Status holds nothing that cannot be encoded
 	}
-	return append(event, '\n')
+	replace(resp, "application/json", string(event)+"\n")
 }

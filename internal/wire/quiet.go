@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"sync"
 
 	"k8s.io/client-go/rest"
 )
@@ -17,22 +16,14 @@ import (
 // its reader stops it, as a reflector always does. A reader that never calls Stop would wait for
 // ever: it is for informers only.
 func StopQuietly(cfg *rest.Config) {
-	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
-		return &roundTripper{next: rt, trip: func(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
-			resp, err := rt.RoundTrip(req)
-			if streams(req, resp, err) {
-				resp.Body = &patientBody{ReadCloser: resp.Body, ctx: req.Context(), closed: make(chan struct{})}
-			}
-			return resp, err
-		}}
+	wrapWatches(cfg, func(req *http.Request, body io.ReadCloser) io.ReadCloser {
+		return &patientBody{newClosingBody(body), req.Context()}
 	})
 }
 
 type patientBody struct {
-	io.ReadCloser
-	ctx    context.Context // of the request
-	once   sync.Once
-	closed chan struct{}
+	closingBody
+	ctx context.Context // of the request
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
@@ -41,9 +32,4 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		<-b.closed
 	}
 	return n, err
-}
-
-func (b *patientBody) Close() error {
-	b.once.Do(func() { close(b.closed) })
-	return b.ReadCloser.Close()
 }

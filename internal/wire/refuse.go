@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"bytes"
-	"io"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -20,25 +18,17 @@ import (
 func Refuse(cfg *rest.Config, status, n int, retryAfter time.Duration) {
 	var left atomic.Int64
 	left.Store(int64(n))
-	cfg.Wrap(func(rt http.RoundTripper) http.RoundTripper {
-		return &roundTripper{next: rt, trip: func(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
-			resp, err := rt.RoundTrip(req)
-			if err != nil || left.Add(-1) < 0 {
-				return resp, err
-			}
-			_ = resp.Body.Close()
-			text := http.StatusText(status) + " (injected)"
-			refusal := &http.Response{
-				Status: strconv.Itoa(status) + " " + text, StatusCode: status,
-				Proto: resp.Proto, ProtoMajor: resp.ProtoMajor, ProtoMinor: resp.ProtoMinor,
-				Header:  http.Header{"Content-Type": {"text/plain"}},
-				Body:    io.NopCloser(bytes.NewBufferString(text)),
-				Request: req,
-			}
-			if retryAfter > 0 {
-				refusal.Header.Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
-			}
-			return refusal, nil
-		}}
+	wrap(cfg, func(rt http.RoundTripper, req *http.Request) (*http.Response, error) {
+		resp, err := rt.RoundTrip(req)
+		if err != nil || left.Add(-1) < 0 {
+			return resp, err
+		}
+		text := http.StatusText(status) + " (injected)"
+		resp.Status, resp.StatusCode = strconv.Itoa(status)+" "+text, status
+		replace(resp, "text/plain", text)
+		if retryAfter > 0 {
+			resp.Header.Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+		}
+		return resp, nil
 	})
 }

@@ -19,21 +19,23 @@ func Verb(req *http.Request) string {
 	default:
 		return "other"
 	}
-	if path[0] == "namespaces" && len(path) > 2 {
+	// What follows a namespace's name is a resource inside it, except for the two subresources that
+	// a namespace has itself (k8s.io/apiserver/pkg/endpoints/request/requestinfo.go).
+	if path[0] == "namespaces" && len(path) > 2 && path[2] != "status" && path[2] != "finalize" {
 		path = path[2:]
 	}
 	named := len(path) > 1
 
 	switch req.Method {
 	case http.MethodGet, http.MethodHead:
+		if named {
+			return "get"
+		}
 		// Most requests have no such parameter, and parsing what they have costs.
 		if strings.Contains(req.URL.RawQuery, "watch=") {
 			if w := req.URL.Query().Get("watch"); w == "true" || w == "1" {
 				return "watch"
 			}
-		}
-		if named {
-			return "get"
 		}
 		return "list"
 	case http.MethodPost:

@@ -253,6 +253,9 @@ func TestVerb(t *testing.T) {
 		{"GET", "/api/v1/namespaces/ns/configmaps?watch=false", "list"},
 		{"GET", "/api/v1/namespaces", "list"},
 		{"GET", "/api/v1/namespaces/ns", "get"},
+		{"GET", "/api/v1/namespaces/ns/status", "get"},
+		{"PUT", "/api/v1/namespaces/ns/finalize", "update"},
+		{"GET", "/api/v1/namespaces/ns/configmaps/app?watch=true", "get"},
 		{"GET", "/apis/apps/v1/namespaces/ns/deployments/web/scale", "get"},
 		{"GET", "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas", "list"},
 		{"POST", "/api/v1/namespaces/ns/configmaps", "create"},
@@ -307,84 +310,6 @@ func TestReadEtcd(t *testing.T) {
 	// A stray read by somebody else does not count, a missing one neither.
 	if each := (wire.Etcd{Objects: 21, Revisions: 19}).Each(20); each != (wire.Etcd{Objects: 1, Revisions: 1}) {
 		t.Errorf("each of 20: %+v", each)
-	}
-}
-
-// TestGate holds an event back, while a read passes, and lets it go.
-func TestGate(t *testing.T) {
-	s := newServer(t)
-	cfg := s.config()
-	gate := wire.HoldWatches(cfg)
-	client := clientset(t, cfg).CoreV1().ConfigMaps("ns")
-	w, err := client.Watch(t.Context(), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Stop()
-
-	s.events <- watch.Added
-	if e, ok := <-w.ResultChan(); !ok || e.Type != watch.Added {
-		t.Fatalf("with the gate open: %v", e)
-	}
-	gate.Shut()
-	gate.Shut() // shutting twice is shutting once
-	s.events <- watch.Modified
-	if _, err := client.Get(t.Context(), "app", metav1.GetOptions{}); err != nil {
-		t.Errorf("a read with the gate shut: %v", err)
-	}
-	select {
-	case e := <-w.ResultChan():
-		t.Errorf("with the gate shut: %v", e)
-	default:
-	}
-	gate.Open()
-	if e, ok := <-w.ResultChan(); !ok || e.Type != watch.Modified {
-		t.Errorf("after opening: %v", e)
-	}
-}
-
-func TestGateLetsGoOfAStoppedWatch(t *testing.T) {
-	s := newServer(t)
-	cfg := s.config()
-	gate := wire.HoldWatches(cfg)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	w, err := clientset(t, cfg).CoreV1().ConfigMaps("ns").Watch(ctx, metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	gate.Shut()
-	s.events <- watch.Added
-	w.Stop()
-	for range w.ResultChan() {
-	}
-	if ctx.Err() != nil {
-		t.Error("the watch did not end: the gate kept it")
-	}
-}
-
-func TestLag(t *testing.T) {
-	s := newServer(t)
-	cfg := s.config()
-	lag := wire.DelayWatches(cfg)
-	w, err := clientset(t, cfg).CoreV1().ConfigMaps("ns").Watch(t.Context(), metav1.ListOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Stop()
-	receive := func() time.Duration {
-		start := time.Now()
-		s.events <- watch.Added
-		if _, ok := <-w.ResultChan(); !ok {
-			t.Fatal("the watch ended")
-		}
-		return time.Since(start)
-	}
-	free := receive()
-	const d = 200 * time.Millisecond
-	lag.Set(d)
-	if held := receive(); held < d || held < 2*free {
-		t.Errorf("with a lag of %s an event took %s, without %s", d, held, free)
 	}
 }
 

@@ -40,8 +40,8 @@ func (d *fallback) conflict(ctx context.Context, run *lesson.Run) error {
 		return fromServer()
 	}
 
-	d.gate.Shut() // injected: no event comes in until it opens
-	defer d.gate.Open()
+	d.lag.Hold() // injected: no event comes in until it is released
+	defer d.lag.Release()
 	theirs, err := fromServer()
 	if err != nil {
 		return fmt.Errorf("get ConfigMap app: %w", err)
@@ -69,7 +69,7 @@ func (d *fallback) conflict(ctx context.Context, run *lesson.Run) error {
 		{"the cache, once caught up", retry.DefaultRetry, fromCache},
 	} {
 		if save.from == "the cache, once caught up" {
-			d.gate.Open()
+			d.lag.Release()
 			if err := d.waiter.Wait(ctx, newest); err != nil {
 				return err
 			}

@@ -24,8 +24,7 @@ type fallback struct {
 	config    *rest.Config
 	clientset *kubernetes.Clientset
 	wire      *wire.Counter
-	lag       *wire.Lag  // makes watch events late: injected, none unless a step says so
-	gate      *wire.Gate // holds watch events back: injected, open unless a step says so
+	lag       *wire.Lag // makes watch events late, or holds them back: injected
 	ns        string
 
 	running  context.Context // as long as the informer runs
@@ -46,8 +45,7 @@ func (d *fallback) connect(ctx context.Context, run *lesson.Run) (err error) {
 	cfg.QPS = -1                   // no client-side rate limit: it would hide what is measured here
 	cfg.DisableCompression = true  // so that the sizes that are printed are those on the wire
 	d.wire = wire.Count(cfg)       // what goes over the wire from here on is counted
-	d.gate = wire.HoldWatches(cfg) // lets everything through until step 4
-	d.lag = wire.DelayWatches(cfg) // no delay until step 2
+	d.lag = wire.DelayWatches(cfg) // none until a step says so
 	d.config, d.ns = run.Config, run.Namespace
 	d.clientset, err = kubernetes.NewForConfig(cfg)
 	if err != nil {

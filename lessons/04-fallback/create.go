@@ -22,8 +22,8 @@ func (d *fallback) create(ctx context.Context, run *lesson.Run) error {
 	if err != nil {
 		return fmt.Errorf("get ConfigMap app: %w", err)
 	}
-	d.gate.Shut() // injected: no event comes in until it opens
-	defer d.gate.Open()
+	d.lag.Hold() // injected: no event comes in until it is released
+	defer d.lag.Release()
 	stranger := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "app-taken"}}
 	stranger, err = configMaps.Create(ctx, stranger, metav1.CreateOptions{})
 	if err != nil {
@@ -72,7 +72,7 @@ func (d *fallback) create(ctx context.Context, run *lesson.Run) error {
 	}
 	run.Say("Somebody else's under such a name is told apart: app does not control it.")
 
-	d.gate.Open() // the next step begins with a fresh cache
+	d.lag.Release() // the next step begins with a fresh cache
 	d.wire.Lap()
 	return d.waiter.Wait(ctx, stranger.ResourceVersion)
 }
