@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"client-go-lessons/cluster/internal/kind"
 )
 
 // oldGo ends a start of the local provider early, in a way that can be told.
@@ -47,7 +49,7 @@ func TestKindPassedOver(t *testing.T) {
 		"image cannot be pulled": {
 			scripts: map[string]string{"docker": docker(fine, "exit 1", `echo "Error response from daemon: lookup registry-1.docker.io: no such host" >&2; exit 1`)},
 			why:     "docker cannot pull example/node:v1: Error response from daemon: lookup registry-1.docker.io: no such host",
-			next:    "--image or KIND_NODE_IMAGE",
+			next:    "KIND_NODE_IMAGE=NAME",
 		},
 		"podman under docker's name": {
 			scripts: map[string]string{"docker": `echo "podman version 5.0.0"`},
@@ -75,6 +77,51 @@ func TestKindPassedOver(t *testing.T) {
 	}
 }
 
+// TestKindCannotCreate: an engine that answers and has the image, and yet cannot
+// run the node. With auto that is no reason to end without a cluster.
+func TestKindCannotCreate(t *testing.T) {
+	const fake = `case "$*" in
+-v | --version) echo "podman version 5.4.0" ;;
+*CgroupsVersion*) echo v2 ;;
+info*json*) echo '{"host": {"cgroupVersion": "v2", "cgroupControllers": ["cpu", "memory", "pids"], "security": {"rootless": true}}}' ;;
+info | image* | inspect* | ps* | network* | volume* | "container rm"* | rm*) exit 0 ;;
+run*) echo "time=now level=warning msg=something" >&2; echo "Error: OCI runtime error: crun: openat2 proc: No such file or directory" >&2; exit 126 ;;
+*) echo "unexpected: $*" >&2; exit 1 ;;
+esac`
+	const why = "kind cannot create its cluster here: Error: OCI runtime error: crun: openat2 proc: No such file or directory"
+	env := []string{"PATH=" + fakes(t, map[string]string{"podman": fake, "go": oldGo})}
+	dir := filepath.Join(t.TempDir(), "c")
+	args := []string{"up", "--image", "example/node:v1"}
+
+	r := cluster(t, dir, env, append(args, "--provider", "kind")...)
+	r.want(t, 1, why+"\n", "next: ", "make up PROVIDER=local")
+	cluster(t, dir, env, "status").want(t, 1, "none in")
+	// With auto it goes on to the local provider, as far as the old Go.
+	r = cluster(t, dir, env, args...)
+	r.want(t, 1, "provider     local; kind passed over: "+why+"\n", "go1.20")
+	cluster(t, dir, env, "down").want(t, 0)
+}
+
+func TestEngineThatCannotServe(t *testing.T) {
+	for name, c := range map[string]struct{ docker, image, why, next string }{
+		"on another machine": {
+			`case "$*" in -v) echo "Docker version 28.2.2, build e6534b4" ;; info) ;; context*) echo tcp://192.0.2.7:2376 ;; *) exit 1 ;; esac`,
+			"example/node:v1", "docker runs on another machine (tcp://192.0.2.7:2376)", "unset DOCKER_HOST",
+		},
+		"cgroup v1 and the pinned image": {
+			`case "$*" in -v) echo "Docker version 20.10.24, build 297e128" ;; info) ;; *CgroupVersion*) echo 1 ;; *) exit 1 ;; esac`,
+			kind.PinnedImage, "docker has cgroup v1, which the kubelet of kindest/node:v1.37", "use cgroup v2",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := []string{"PATH=" + fakes(t, map[string]string{"docker": c.docker, "go": oldGo})}
+			dir := filepath.Join(t.TempDir(), "c")
+			cluster(t, dir, env, "up", "--image", c.image, "--provider", "kind").want(t, 1, c.why, "next: "+c.next)
+			cluster(t, dir, env, "up", "--image", c.image).want(t, 1, "provider     local; kind passed over: "+c.why, "go1.20")
+		})
+	}
+}
+
 func TestNoGoToCompileWith(t *testing.T) {
 	for name, c := range map[string]struct {
 		scripts map[string]string
@@ -90,7 +137,7 @@ func TestNoGoToCompileWith(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			env := []string{"PATH=" + fakes(t, c.scripts)}
 			r := cluster(t, filepath.Join(t.TempDir(), "c"), env, "up", "--provider", "local")
-			r.want(t, 1, c.why, "next: install Go 1.26.0 or newer", "--provider kind")
+			r.want(t, 1, c.why, "next: install Go 1.26.0 or newer", "PROVIDER=kind")
 		})
 	}
 }

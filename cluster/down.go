@@ -79,7 +79,7 @@ func downKind(ctx context.Context, o *options, st *folder.State) (string, error)
 	case st.Provider == folder.Kind:
 		name = st.Name
 		if e, err = engine.Named(ctx, st.Engine); err != nil {
-			return "", hint.New("then run cluster down again; first "+hint.Next(err), "kind cluster %s cannot be removed: %w", name, err)
+			return "", hint.New("then run make down again; first "+hint.Next(err), "kind cluster %s cannot be removed: %w", name, err)
 		}
 	default:
 		return "", nil

@@ -51,7 +51,7 @@ func fetched(ctx context.Context, o *options) error {
 		fmt.Fprintf(o.out, "%-14s %s\n", what, text)
 	}
 	if o.provider != folder.Kind {
-		text, there := controlPlaneHere(ctx, o)
+		text, there := controlPlaneHere(o)
 		tell("control plane", there, text)
 	}
 	if o.provider != folder.Local {
@@ -67,23 +67,16 @@ func fetched(ctx context.Context, o *options) error {
 	return nil
 }
 
-func controlPlaneHere(ctx context.Context, o *options) (text string, there bool) {
+func controlPlaneHere(o *options) (text string, there bool) {
 	source, err := compile.Source(o.source)
 	if err != nil {
 		return err.Error(), false
 	}
-	binary, found, err := compile.Find(ctx, source)
+	info, err := os.Stat(compile.Path(source))
 	if err != nil {
-		return err.Error(), false
-	}
-	if !found {
 		return "Kubernetes " + compile.Version + " is yet to be compiled", false
 	}
-	text = "Kubernetes " + compile.Version + ", compiled"
-	if info, err := os.Stat(binary); err == nil {
-		text += fmt.Sprintf(", %d MB", info.Size()/1_000_000)
-	}
-	return text, true
+	return fmt.Sprintf("Kubernetes %s, compiled, %d MB", compile.Version, info.Size()/1_000_000), true
 }
 
 func nodeImageHere(ctx context.Context, o *options) (text string, there bool) {

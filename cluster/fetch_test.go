@@ -32,12 +32,13 @@ func TestFetch(t *testing.T) {
 		"there is no engine": {docker(`echo "permission denied" >&2; exit 1`, fine, fine), append([]string{"fetched"}, kind...), 1,
 			[]string{"node image     not here: docker is installed but this user may not use it"}},
 		"neither is here": {docker(fine, absent, fine), append([]string{"fetched"}, image...), 1,
-			[]string{"control plane  not here: ", "is go1.20", "node image     not here: "}},
+			[]string{"control plane  not here: ", "node image     not here: "}},
 		"the image is enough": {docker(fine, here, broken), append([]string{"fetched"}, image...), 0,
 			[]string{"control plane  not here: ", "node image     example/node:v1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			env := []string{"PATH=" + fakes(t, map[string]string{"docker": c.docker, "go": oldGo})}
+			_, source := emptyWorkspace(t)
+			env := []string{"CLUSTER_SOURCE=" + source, "PATH=" + fakes(t, map[string]string{"docker": c.docker, "go": oldGo})}
 			dir := filepath.Join(t.TempDir(), "c")
 			cluster(t, dir, env, c.args...).want(t, c.code, c.says...)
 			if _, err := os.Stat(dir); err == nil {
@@ -45,6 +46,20 @@ func TestFetch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// emptyWorkspace is one in which nothing has been compiled, nor can be.
+func emptyWorkspace(t *testing.T) (workspace, source string) {
+	t.Helper()
+	workspace = t.TempDir()
+	source = filepath.Join(workspace, "cluster")
+	if err := os.Mkdir(source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(source, "go.mod"), []byte("module client-go-lessons/cluster\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return workspace, source
 }
 
 func TestFetchPulls(t *testing.T) {
@@ -56,13 +71,13 @@ func TestFetchPulls(t *testing.T) {
 		want(t, 0, "pulling      example/node:v1", "node image     example/node:v1, in docker")
 }
 
-// TestFetchedControlPlane: a binary that is not in the cache is not here, and looking for it does
-// not compile it.
+// TestFetchedControlPlane: a binary that is not in the workspace's bin is not here, and looking for
+// it does not compile it.
 func TestFetchedControlPlane(t *testing.T) {
-	cache := t.TempDir()
+	workspace, source := emptyWorkspace(t)
 	dir := filepath.Join(t.TempDir(), "c")
-	cluster(t, dir, []string{"XDG_CACHE_HOME=" + cache}, "fetched", "--provider", "local").want(t, 1, "control plane  not here: ", "yet to be compiled")
-	if found, _ := filepath.Glob(filepath.Join(cache, "client-go-lessons", "controlplane-*")); len(found) > 0 {
+	cluster(t, dir, nil, "fetched", "--provider", "local", "--source", source).want(t, 1, "control plane  not here: ", "yet to be compiled")
+	if found, _ := filepath.Glob(filepath.Join(workspace, "bin", "*")); len(found) > 0 {
 		t.Errorf("it was compiled: %v", found)
 	}
 	needsControlPlane(t)

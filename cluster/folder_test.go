@@ -34,12 +34,12 @@ func TestFolderCannotBeMade(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cluster(t, filepath.Join(file, "c"), nil, "up").want(t, 1, "cannot write to the state folder", "not a directory", "next: ", "--dir")
+	cluster(t, filepath.Join(file, "c"), nil, "up").want(t, 1, "cannot write to the state folder", "not a directory", "next: ", "CLUSTER=PATH")
 }
 
 func TestFolderIsReadOnly(t *testing.T) {
 	dir := mount(t, "ro")
-	cluster(t, dir, nil, "up").want(t, 1, "cannot write to the state folder", "read-only file system", "--dir")
+	cluster(t, dir, nil, "up").want(t, 1, "cannot write to the state folder", "read-only file system", "CLUSTER=PATH")
 }
 
 func TestFolderIsFull(t *testing.T) {
@@ -52,7 +52,7 @@ func TestFolderIsFull(t *testing.T) {
 	for err == nil {
 		_, err = fill.Write(make([]byte, 4096))
 	}
-	cluster(t, dir, nil, "up").want(t, 1, "cannot write to the state folder", "no space left on device", "--dir")
+	cluster(t, dir, nil, "up").want(t, 1, "cannot write to the state folder", "no space left on device", "CLUSTER=PATH")
 }
 
 func TestFolderHasTooLittleRoom(t *testing.T) {
@@ -80,8 +80,8 @@ func TestDamagedState(t *testing.T) {
 		t.Fatal(err)
 	}
 	env := []string{"PATH=" + fakes(t, nil)}
-	cluster(t, dir, env, "up").want(t, 1, "state.json is damaged", "cluster down")
-	cluster(t, dir, env, "status").want(t, 1, "state.json is damaged", "cluster down")
+	cluster(t, dir, env, "up").want(t, 1, "state.json is damaged", "make down")
+	cluster(t, dir, env, "status").want(t, 1, "state.json is damaged", "make down")
 	cluster(t, dir, env, "down").want(t, 0, "removing what there is")
 	cluster(t, dir, env, "status").want(t, 1, "none in")
 }

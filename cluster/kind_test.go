@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,8 +54,11 @@ func TestKindLife(t *testing.T) {
 	}
 	cluster(t, dir, env, "up").want(t, 0, "up already")
 	cluster(t, dir, env, "up", "--provider", "local").want(t, 1, "is kind, not local")
-	cluster(t, dir, env, "up", "--image", "other:v1").want(t, 1, "not other:v1", "cluster down")
+	cluster(t, dir, env, "up", "--image", "other:v1").want(t, 1, "not other:v1", "make down")
 	cluster(t, dir, env, "status").want(t, 0, "kind in "+engine, "running")
+	if s := statusOf(t, dir); !s.Running || s.Engine != engine || s.Image != os.Getenv("KIND_NODE_IMAGE") || !slices.Equal(s.Nodes, containers(t, engine, dir)) {
+		t.Errorf("status -o json: %+v", s)
+	}
 	client := connectTo(t, dir)
 	if v, err := client.Discovery().ServerVersion(); err != nil || !strings.HasPrefix(v.GitVersion, "v1.") {
 		t.Errorf("%v %v", v, err)
@@ -73,7 +77,7 @@ func TestKindLife(t *testing.T) {
 	if out, err := exec.Command(engine, "kill", node[0]).CombinedOutput(); err != nil {
 		t.Fatalf("%s", out)
 	}
-	cluster(t, dir, env, "status").want(t, 1, "container "+node[0]+" is stopped", "cluster up starts it again")
+	cluster(t, dir, env, "status").want(t, 1, "container "+node[0]+" is stopped", "make up starts it again")
 	cluster(t, dir, env, "up").want(t, 0, "up already")
 
 	cluster(t, dir, env, "down").want(t, 0, "kind cluster", "removed")
@@ -120,7 +124,7 @@ func TestFailedKindLeavesNoContainer(t *testing.T) {
 		t.Skipf("cannot build an image here: %s", out)
 	}
 	t.Cleanup(func() { _ = exec.Command(engine, "rmi", "-f", broken).Run() })
-	cluster(t, dir, nil, "up", "--provider", "kind", "--image", broken).want(t, 1, "create kind cluster", "next: ")
+	cluster(t, dir, nil, "up", "--provider", "kind", "--image", broken).want(t, 1, "kind cannot create its cluster here", "next: ")
 	if left := containers(t, engine, dir); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,6 +51,16 @@ func pidOf(t *testing.T, dir string) int {
 	return pid
 }
 
+// statusOf returns what status -o json says.
+func statusOf(t *testing.T, dir string) (s Status) {
+	t.Helper()
+	r := cluster(t, dir, nil, "status", "-o", "json")
+	if err := json.Unmarshal([]byte(r.out), &s); err != nil {
+		t.Fatalf("status -o json: %v: %v", err, r)
+	}
+	return s
+}
+
 func kill(t *testing.T, dir string) {
 	t.Helper()
 	pid := pidOf(t, dir)
@@ -80,9 +92,9 @@ func TestLocalLife(t *testing.T) {
 		if now := pidOf(t, dir); now != pid {
 			t.Errorf("process %d has become %d", pid, now)
 		}
-		cluster(t, dir, env, "up", "--provider", "kind").want(t, 1, "is local, not kind", "cluster down")
-		cluster(t, dir, env, "up", "--name", "other").want(t, 1, "not other", "cluster down")
-		cluster(t, dir, env, "up", "--port", "1").want(t, 1, "on port", "cluster down")
+		cluster(t, dir, env, "up", "--provider", "kind").want(t, 1, "is local, not kind", "make down")
+		cluster(t, dir, env, "up", "--name", "other").want(t, 1, "not other", "make down")
+		cluster(t, dir, env, "up", "--port", "1").want(t, 1, "on port", "make down")
 		if _, err := os.Stat(filepath.Join(home, ".kube")); err == nil {
 			t.Error("~/.kube was written to")
 		}
@@ -90,6 +102,14 @@ func TestLocalLife(t *testing.T) {
 	t.Run("status", func(t *testing.T) {
 		cluster(t, dir, nil, "status").want(t, 0, "local-client-go-lessons-", "v1.37.2", "https://127.0.0.1:", "running")
 		cluster(t, dir, nil, "kubeconfig").want(t, 0, filepath.Join(dir, "kubeconfig"))
+		s, config := statusOf(t, dir), configOf(t, dir)
+		want := Status{
+			Running: true, Dir: dir, Provider: "local", Name: s.Name, Context: "local-" + s.Name,
+			Kubeconfig: filepath.Join(dir, "kubeconfig"), Server: config.Host, Version: "v1.37.2", PID: pidOf(t, dir),
+		}
+		if !reflect.DeepEqual(s, want) {
+			t.Errorf("status -o json: %+v, want %+v", s, want)
+		}
 	})
 	t.Run("memory", func(t *testing.T) {
 		rss := residentMB(t, pidOf(t, dir))
@@ -110,7 +130,10 @@ func TestLocalLife(t *testing.T) {
 		port := local.LastPort(at(t, dir))
 		kill(t, dir)
 		r := cluster(t, dir, nil, "status")
-		r.want(t, 1, "not running: its process has died", "logs ends with", "cluster up starts it again")
+		r.want(t, 1, "not running: its process has died", "logs ends with", "make up starts it again")
+		if s := statusOf(t, dir); s.Running || s.PID != 0 || s.Problem != "its process has died" {
+			t.Errorf("status -o json: %+v", s)
+		}
 		if lines := strings.Count(r.out, "\n"); lines > 12 {
 			t.Errorf("%d lines are too many: %v", lines, r)
 		}

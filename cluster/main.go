@@ -32,12 +32,12 @@ Usage: cluster VERB [flags]
 
   up          bring a cluster up; if one is up, say so
   down        remove it, all but its logs; if there is none, say so
-  status      tell what there is and whether it runs
+  status      tell what there is and whether it runs; for programs: -o json
   kubeconfig  print the path of its kubeconfig
   fetch       get what up needs from elsewhere, to have it without a network:
               the compiled control plane, and the node image for kind
   fetched     tell what of that is here
-  provider    print what --provider auto would take, kind or local
+  provider    print what up would take, kind or local (-o json: and the engine)
 
 Flags:
   --dir PATH       the state folder (default .cluster)
@@ -47,6 +47,7 @@ Flags:
                    (default client-go-lessons-HASH, of the state folder's path)
   --image IMAGE    kind: the node image (default $KIND_NODE_IMAGE, else the one
                    that this version of kind pins by digest)
+  -o json          status, provider: write JSON
   --port PORT      local: the API server's port (default 0: the one used last if
                    it is free, else any)
   --source PATH    local: the folder of this module, to compile from (default
@@ -57,8 +58,8 @@ Exit status: 0 done (status: it runs), 1 failed (status: it does not run;
 fetched: there is nothing to start), 2 wrong usage, 130 interrupted.
 
 The first up of the local provider compiles Kubernetes, which takes minutes; the
-binary is kept in $XDG_CACHE_HOME/client-go-lessons (default ~/.cache, on macOS
-~/Library/Caches). Its log is logs/controlplane.log in the state folder.
+binary is bin/controlplane in the workspace, and what it is made of is in Go's
+build cache. Its log is logs/controlplane.log in the state folder.
 `
 
 const auto = "auto"
@@ -71,6 +72,7 @@ type options struct {
 	imageGiven bool
 
 	port   int
+	json   bool // write JSON
 	folder *folder.Folder
 	out    io.Writer
 	say    *say.Printer
@@ -143,6 +145,7 @@ func parse(args []string) (*options, error) {
 	flags.StringVar(&o.image, "image", kind.DefaultImage(), "")
 	flags.StringVar(&o.source, "source", "", "")
 	flags.IntVar(&o.port, "port", 0, "")
+	form := flags.String("o", "", "")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -158,9 +161,12 @@ func parse(args []string) (*options, error) {
 		return nil, errors.New("--port is for the local provider; kind chooses its own")
 	case o.name != "" && !validName.MatchString(o.name):
 		return nil, fmt.Errorf("--name %q: want at most 49 of a-z, 0-9, '-' and '.', a letter or digit at both ends", o.name)
+	case *form != "" && *form != "json":
+		return nil, fmt.Errorf("-o %q: want json", *form)
 	case o.dir == "":
 		return nil, errors.New("--dir is empty")
 	}
+	o.json = *form == "json"
 	var err error
 	o.folder, err = folder.At(o.dir)
 	return o, err

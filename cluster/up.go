@@ -30,7 +30,8 @@ func up(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	if st == nil {
+	chosen := st == nil // by us, and now
+	if chosen {
 		if st, err = choose(ctx, o); err != nil {
 			return err
 		}
@@ -40,7 +41,12 @@ func up(ctx context.Context, o *options) error {
 	var c *api.Client
 	if st.Provider == folder.Kind {
 		c, err = upKind(ctx, o, st)
-	} else {
+	}
+	if errors.Is(err, errNotCreated) && chosen && o.provider == auto {
+		o.say.Line("provider     local; kind passed over: %v", err)
+		st, err = &folder.State{Provider: folder.Local, Name: st.Name}, nil
+	}
+	if st.Provider == folder.Local && err == nil {
 		c, err = upLocal(ctx, o, st, l)
 	}
 	if err != nil {
@@ -85,13 +91,16 @@ func provider(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
+	if o.json {
+		return writeJSON(o, map[string]string{"provider": st.Provider, "engine": st.Engine})
+	}
 	fmt.Fprintln(o.out, st.Provider)
 	return nil
 }
 
 // agree makes sure that what is asked for is what is there.
 func agree(o *options, st *folder.State) error {
-	next := "to have another one: cluster down, then cluster up"
+	next := "to have another one: make down up"
 	if o.provider != auto && o.provider != st.Provider {
 		return hint.New(next, "this folder's cluster is %s, not %s", st.Provider, o.provider)
 	}
@@ -133,7 +142,7 @@ func waitFor(ctx context.Context, o *options, timeout time.Duration) (*api.Clien
 // kubeconfig prints where the kubeconfig is.
 func kubeconfig(_ context.Context, o *options) error {
 	if _, err := os.Stat(o.folder.Kubeconfig()); err != nil {
-		return hint.New("cluster up", "there is no kubeconfig: %w", err)
+		return hint.New("make up", "there is no kubeconfig: %w", err)
 	}
 	fmt.Fprintln(o.out, o.folder.Kubeconfig())
 	return nil

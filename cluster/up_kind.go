@@ -18,11 +18,26 @@ import (
 // ready for a lesson.
 const kindTimeout = 2 * time.Minute
 
-// kindEngine returns an engine that answers and has the node image.
+// errNotCreated says that kind could not create its cluster, and that nothing of
+// it is left.
+var errNotCreated = errors.New("kind cannot create its cluster here")
+
+// oldCgroup is what to do about it.
+const oldCgroup = "use cgroup v2 (https://kubernetes.io/docs/concepts/architecture/cgroups), or use make up PROVIDER=local"
+
+// kindEngine returns an engine that answers, can run a node, as far as that can
+// be told beforehand, and has the node image.
 func kindEngine(ctx context.Context, o *options) (*engine.Engine, error) {
 	e, err := engine.Detect(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if err := e.Remote(ctx); err != nil {
+		return nil, err
+	}
+	// An image of the user's own may know how to run on it.
+	if o.image == kind.PinnedImage && e.OldCgroup(ctx) {
+		return nil, hint.New(oldCgroup, "%s has cgroup v1, which the kubelet of %s refuses", e.Name, kind.Short(o.image))
 	}
 	if e.HasImage(ctx, o.image) {
 		return e, nil
@@ -89,24 +104,36 @@ func upKind(ctx context.Context, o *options, st *folder.State) (*api.Client, err
 		return nil, err
 	}
 	if err := cluster.Create(ctx, st.Image, o.folder.Kubeconfig()); err != nil {
-		return nil, failed(o, st, err)
+		return nil, notCreated(ctx, o, e, err)
 	}
 	c, err := waitFor(ctx, o, kindTimeout)
 	if err != nil {
-		return nil, failed(o, st, errors.Join(err, cluster.Delete(o.folder.Kubeconfig())))
+		if rest := cluster.Delete(o.folder.Kubeconfig()); rest != nil {
+			return nil, rest
+		}
+		return nil, notCreated(ctx, o, e, err)
 	}
 	return c, nil
 }
 
-// failed forgets a cluster that could not be created and of which nothing is
-// left.
-func failed(o *options, st *folder.State, err error) error {
-	err = errors.Join(err, o.folder.Forget())
-	next := hint.Next(err)
-	if next == "" {
-		next = "look at what kind said above; cluster up --provider local needs no containers"
+// notCreated forgets a cluster that could not be created, if nothing of it is
+// left, and says why in a line.
+func notCreated(ctx context.Context, o *options, e *engine.Engine, err error) error {
+	var left *kind.LeftError
+	if ctx.Err() != nil || errors.As(err, &left) {
+		return err
 	}
-	return hint.New(next, "create kind cluster %s: %w", st.Name, err)
+	if err := o.folder.Forget(); err != nil {
+		return err
+	}
+	cause, next := kind.Cause(err)
+	if next == "" && e.OldCgroup(ctx) {
+		next = e.Name + " has cgroup v1, which may be the reason: " + oldCgroup
+	}
+	if next == "" {
+		next = "look at what kind said above, or use make up PROVIDER=local, which needs no containers"
+	}
+	return hint.New(next, "%w: %s", errNotCreated, cause)
 }
 
 // kindAlreadyThere makes use of a cluster that exists, starting its containers if
@@ -119,11 +146,11 @@ func kindAlreadyThere(ctx context.Context, o *options, st *folder.State, cluster
 		return nil, err
 	}
 	if err := cluster.Export(o.folder.Kubeconfig()); err != nil {
-		return nil, hint.New("make a new one: cluster down, then cluster up", "get the kubeconfig of %s: %w", st.Name, err)
+		return nil, hint.New("make a new one: make down up", "get the kubeconfig of %s: %w", st.Name, err)
 	}
 	c, err := waitFor(ctx, o, kindTimeout)
 	if err != nil {
-		return nil, hint.New("make a new one: cluster down, then cluster up", "kind cluster %s is there but does not work: %w", st.Name, err)
+		return nil, hint.New("make a new one: make down up", "kind cluster %s is there but does not work: %w", st.Name, err)
 	}
 	o.say.Line("up already   %s", st.Context())
 	return c, nil

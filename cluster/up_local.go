@@ -71,10 +71,10 @@ func localAlreadyUp(ctx context.Context, o *options, st *folder.State, pid int) 
 	case errors.Is(err, local.ErrEnded):
 		return nil, err
 	case err != nil:
-		return nil, hint.New("start anew: cluster down, then cluster up", "the control plane runs (process %d) but: %w", pid, err)
+		return nil, hint.New("start anew: make down up", "the control plane runs (process %d) but: %w", pid, err)
 	}
 	if port := local.LastPort(o.folder); o.port != 0 && o.port != port {
-		return nil, hint.New("to move it: cluster down, then cluster up", "it is up already, on port %d", port)
+		return nil, hint.New("to move it: make down up", "it is up already, on port %d", port)
 	}
 	o.say.Line("up already   %s", st.Context())
 	return c, publish(o.folder)

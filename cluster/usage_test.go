@@ -15,6 +15,7 @@ func TestWrongUsage(t *testing.T) {
 		{"up", "--port", "8443", "--provider", "kind"},
 		{"up", "--name", "Not A Name"},
 		{"up", "--nonsense"},
+		{"status", "-o", "yaml"},
 		{"up", "surplus"},
 	} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
@@ -40,7 +41,10 @@ func TestNothingThere(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "c")
 	env := []string{"PATH=" + fakes(t, nil)}
 	cluster(t, dir, env, "status").want(t, 1, "none in "+dir, "make up")
-	cluster(t, dir, env, "kubeconfig").want(t, 1, "no kubeconfig", "next: cluster up")
+	if s := statusOf(t, dir); s.Running || s.Provider != "" || s.Problem == "" {
+		t.Errorf("status -o json: %+v", s)
+	}
+	cluster(t, dir, env, "kubeconfig").want(t, 1, "no kubeconfig", "next: make up")
 	cluster(t, dir, env, "down").want(t, 0, "no cluster here")
 	cluster(t, dir, env, "down").want(t, 0, "no cluster here")
 }

@@ -1,5 +1,4 @@
-// Package compile turns the control plane's source into a binary, once, and
-// keeps it outside the checkout so that a fresh clone need not wait again.
+// Package compile keeps the control plane's binary up to date with its source.
 package compile
 
 import (
@@ -23,11 +22,9 @@ const Version = "v1.37.2"
 // tag is the build tag of the control plane's package.
 const tag = "controlplane"
 
-// The flags decide whether Go's build cache can be shared with other builds of
-// the same modules: Go's defaults, as go run and go test have them.
-var buildFlags = []string{"-tags", tag}
-
-// ldflags stamp the version, as a release build of Kubernetes does.
+// ldflags stamp the version, as a release build of Kubernetes does. All other
+// flags are Go's defaults, so that what lessons need of the same modules comes
+// from the same build cache.
 func ldflags() string {
 	flags := "-s -w"
 	major, rest, _ := strings.Cut(strings.TrimPrefix(Version, "v"), ".")
@@ -40,85 +37,45 @@ func ldflags() string {
 	return flags
 }
 
-// Find returns where the control plane's binary is to be, and whether it is there.
-func Find(ctx context.Context, source string) (binary string, found bool, err error) {
-	goVersion, err := checkGo(ctx, source)
-	if err != nil {
-		return "", false, err
-	}
-	key, err := hash(source, goVersion)
-	if err != nil {
-		return "", false, fmt.Errorf("read the control plane's source: %w", err)
-	}
-	cache, err := cacheDir()
-	if err != nil {
-		return "", false, err
-	}
-	binary = filepath.Join(cache, prefix+key)
-	return binary, use(binary), nil
+// Path is where the binary of the module at source is: the workspace's folder
+// bin. It is the same for each build, since go build links nothing anew when it
+// finds an up to date binary in the place where it would put one.
+func Path(source string) string {
+	return filepath.Join(filepath.Dir(source), "bin", "controlplane")
 }
 
-// Binary returns the control plane's binary, compiled from the module at source
-// unless that has been done before.
+// Binary brings the binary up to date with the module at source and returns its
+// path. What is stale the go command knows; when nothing is, that takes it two
+// seconds.
 func Binary(ctx context.Context, source string, p *say.Printer) (string, error) {
-	binary, found, err := Find(ctx, source)
-	if err != nil || found {
-		return binary, err
+	if err := checkGo(ctx, source); err != nil {
+		return "", err
 	}
-	cache := filepath.Dir(binary)
-	unlock, err := lockCache(ctx, cache, func() {
-		p.Line("compiling    another build is at work in %s; waiting for it", cache)
+	binary := Path(source)
+	unlock, err := lock(ctx, filepath.Dir(binary), func() {
+		p.Line("compiling    another build is at work in %s; waiting for it", filepath.Dir(binary))
 	})
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	if use(binary) {
-		return binary, nil
-	}
-	prune(cache, binary)
-	part := binary + partial
-	if err := build(ctx, source, part, p); err != nil {
-		_ = os.Remove(part)
+	if err := build(ctx, source, binary, p); err != nil {
+		// It may be a half, with a whole one's build ID at its beginning.
+		_ = os.Remove(binary)
 		return "", err
-	}
-	if err := os.Rename(part, binary); err != nil {
-		return "", fmt.Errorf("keep the control plane's binary: %w", err)
 	}
 	return binary, nil
 }
 
-// use tells whether the binary is there, and marks it as used.
-func use(binary string) bool {
-	info, err := os.Stat(binary)
-	if err != nil || !info.Mode().IsRegular() {
-		return false
+// lock lets one build at a time write to the folder.
+func lock(ctx context.Context, dir string, waiting func()) (unlock func(), err error) {
+	const next = "make it a folder that you can write to"
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, hint.New(next, "no folder for the compiled control plane: %w", err)
 	}
-	now := time.Now()
-	_ = os.Chtimes(binary, now, now)
-	return true
-}
-
-func cacheDir() (string, error) {
-	base := os.Getenv("XDG_CACHE_HOME")
-	if !filepath.IsAbs(base) {
-		var err error
-		if base, err = os.UserCacheDir(); err != nil {
-			return "", hint.New("set XDG_CACHE_HOME to a folder that you can write to", "no cache folder: %w", err)
-		}
-	}
-	dir := filepath.Join(base, "client-go-lessons")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", hint.New("set XDG_CACHE_HOME to a folder that you can write to", "make the cache folder: %w", err)
-	}
-	return dir, nil
-}
-
-// lockCache lets one build at a time write to the cache.
-func lockCache(ctx context.Context, cache string, waiting func()) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(cache, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, hint.New("set XDG_CACHE_HOME to a folder that you can write to", "lock the cache folder: %w", err)
+		return nil, hint.New(next, "lock the folder of the compiled control plane: %w", err)
 	}
 	for told := false; ; told = true {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -127,7 +84,7 @@ func lockCache(ctx context.Context, cache string, waiting func()) (unlock func()
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			f.Close()
-			return nil, fmt.Errorf("lock the cache folder: %w", err)
+			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
 		if !told {
 			waiting()

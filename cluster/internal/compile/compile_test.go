@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -23,26 +22,6 @@ func source(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// The binary's name must change with everything that goes into it.
-func TestHashCoversThePackagesOfTheBinary(t *testing.T) {
-	cmd := exec.Command("go", "list", "-deps", "-tags", tag, "./controlplane")
-	cmd.Dir = source(t)
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var own []string
-	for line := range strings.Lines(string(out)) {
-		if p, ok := strings.CutPrefix(strings.TrimSpace(line), module+"/"); ok {
-			own = append(own, p)
-		}
-	}
-	slices.Sort(own)
-	if !slices.Equal(own, packages) {
-		t.Errorf("it is made of %q, the hash of %q", own, packages)
-	}
 }
 
 // Without the tag, ./... patterns would compile Kubernetes, with the race
@@ -89,49 +68,34 @@ func TestOlder(t *testing.T) {
 }
 
 func TestProgress(t *testing.T) {
-	w := &watcher{p: say.To(os.Stderr), start: time.Now(), total: 3}
-	w.read(strings.NewReader(`go: downloading k8s.io/api v0.37.2
-k8s.io/api/core/v1
-k8s.io/client-go/kubernetes
-# k8s.io/client-go/kubernetes
-clientset.go:1:1: expected package
-` + mainPackage + "\n"))
-	if w.done != 3 || w.downloaded != 1 || !slices.Equal(w.messages, []string{"# k8s.io/client-go/kubernetes", "clientset.go:1:1: expected package"}) {
-		t.Error(w)
+	w := &watcher{p: say.To(os.Stderr), start: time.Now()}
+	for _, c := range []struct{ line, want string }{
+		{"", "building     the local control plane"},
+		{"go: downloading k8s.io/api v0.37.2", "downloading  1 Go module"},
+		{"k8s.io/api/core/v1", "compiling    1 package"},
+		{"", "compiling    1 of 1,301 packages"},
+		{"# k8s.io/api/core/v1", "compiling    1 of 1,301 packages"},
+		{"types.go:1:1: expected package", "compiling    1 of 1,301 packages"},
+		{mainPackage, "linking      the local control plane"},
+	} {
+		w.read(strings.NewReader(c.line + "\n"))
+		if got := w.state(); got != c.want {
+			t.Errorf("after %q it says %q, want %q", c.line, got, c.want)
+		}
+		if w.done == 1 {
+			w.setTotal(1300)
+		}
+	}
+	if want := []string{"# k8s.io/api/core/v1", "types.go:1:1: expected package"}; !slices.Equal(w.messages, want) {
+		t.Errorf("messages %q, want %q", w.messages, want)
 	}
 }
 
-func TestPrune(t *testing.T) {
-	dir := t.TempDir()
-	for i, name := range []string{"controlplane-oldest", "controlplane-older", "controlplane-old", "controlplane-new", "controlplane-x.part", "other"} {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		used := time.Unix(int64(i), 0)
-		if err := os.Chtimes(path, used, used); err != nil {
-			t.Fatal(err)
-		}
-	}
-	prune(dir, filepath.Join(dir, "controlplane-new"))
-	left, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, l := range left {
-		names = append(names, l.Name())
-	}
-	if want := []string{"controlplane-new", "controlplane-old", "controlplane-older", "other"}; !slices.Equal(names, want) {
-		t.Errorf("left %q, want %q", names, want)
-	}
-}
-
-// fakeGo puts a go command on the PATH whose build does as told. It finds the
-// file to write in $out.
-func fakeGo(t *testing.T, build string) (cache string) {
+// fakeGo puts a go command on the PATH whose build does as told, and returns a
+// module's folder to build in. The script finds the file to write in $out.
+func fakeGo(t *testing.T, build string) (source string) {
 	t.Helper()
-	bin, base := t.TempDir(), t.TempDir()
+	bin, workspace := t.TempDir(), t.TempDir()
 	script := `#!/bin/sh
 case "$1" in
 env) echo go1.99 ;;
@@ -146,70 +110,115 @@ esac
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-	t.Setenv("XDG_CACHE_HOME", base)
-	return filepath.Join(base, "client-go-lessons")
+	source = filepath.Join(workspace, "cluster")
+	if err := os.Mkdir(source, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(source, "go.mod"), []byte("module "+module+"\n\ngo 1.26.0\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return source
 }
 
-func TestBinaryIsBuiltOnce(t *testing.T) {
-	cache := fakeGo(t, `echo a/b >&2; echo built >> "$out"`)
-	dir := source(t)
-	for range 2 {
-		path, err := Binary(context.Background(), dir, say.To(os.Stderr))
+// TestGoKnowsWhatIsStale asks the real go command, of a small module in the
+// control plane's place: an up to date binary stays as it is, and a change, in
+// the source as in the flags, makes a new one.
+func TestGoKnowsWhatIsStale(t *testing.T) {
+	source := filepath.Join(t.TempDir(), "a folder", "cluster")
+	write := func(name, text string) {
+		t.Helper()
+		path := filepath.Join(source, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built := func() os.FileInfo {
+		t.Helper()
+		path, err := Binary(t.Context(), source, say.To(os.Stderr))
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := os.ReadFile(path)
-		if err != nil || string(data) != "built\n" || filepath.Dir(path) != cache {
-			t.Errorf("%s: %q %v", path, data, err)
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
 		}
+		return info
+	}
+	write("go.mod", "module "+module+"\n\ngo 1.26.0\n")
+	write("controlplane/main.go", "//go:build "+tag+"\n\npackage main\n\nfunc main() { println(1) }\n")
+	first := built()
+	if again := built(); !os.SameFile(first, again) {
+		t.Error("nothing has changed, and there is another binary")
+	}
+	write("controlplane/main.go", "//go:build "+tag+"\n\npackage main\n\nfunc main() { println(2) }\n")
+	second := built()
+	if os.SameFile(first, second) {
+		t.Error("the source has changed, and the binary is the old one")
+	}
+	t.Setenv("GOFLAGS", "-gcflags=-N -mod=vendor")
+	if third := built(); os.SameFile(second, third) {
+		t.Error("GOFLAGS have changed, and the binary is the old one")
 	}
 }
 
 func TestInterruptedBuildLeavesNothing(t *testing.T) {
-	cache := fakeGo(t, `echo half > "$out"; echo a/b >&2; sleep 600`)
+	source := fakeGo(t, `echo half > "$out"; echo a/b >&2; sleep 600`)
 	ctx, cancel := context.WithCancel(context.Background())
-	halves := func() []string {
-		found, _ := filepath.Glob(filepath.Join(cache, prefix+"*"))
-		return found
+	there := func() bool {
+		_, err := os.Stat(Path(source))
+		return err == nil
 	}
 	go func() {
-		for len(halves()) == 0 && ctx.Err() == nil {
+		for !there() && ctx.Err() == nil {
 			runtime.Gosched()
 		}
 		cancel()
 	}()
-	if _, err := Binary(ctx, source(t), say.To(os.Stderr)); !errors.Is(err, context.Canceled) {
+	if _, err := Binary(ctx, source, say.To(os.Stderr)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if left := halves(); len(left) > 0 {
-		t.Errorf("left %q", left)
+	if there() {
+		t.Error("half a binary is left")
 	}
 }
 
 func TestFailedBuildShowsWhatTheCompilerSaid(t *testing.T) {
-	fakeGo(t, `echo "# a/b" >&2; echo "write cache: no space left on device" >&2; exit 1`)
-	_, err := Binary(context.Background(), source(t), say.To(os.Stderr))
+	source := fakeGo(t, `echo "# a/b" >&2; echo "write cache: no space left on device" >&2; exit 1`)
+	_, err := Binary(context.Background(), source, say.To(os.Stderr))
 	if err == nil || !strings.Contains(err.Error(), "no space left on device") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestOneBuildAtATime(t *testing.T) {
-	cache := t.TempDir()
-	unlock, err := lockCache(t.Context(), cache, func() {})
+	dir := t.TempDir()
+	unlock, err := lock(t.Context(), dir, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := lockCache(ctx, cache, cancel); !errors.Is(err, context.Canceled) {
+	if _, err := lock(ctx, dir, cancel); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	unlock()
-	unlock, err = lockCache(t.Context(), cache, func() {})
+	unlock, err = lock(t.Context(), dir, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	unlock()
+}
+
+func TestNoFolderForTheBinary(t *testing.T) {
+	source := fakeGo(t, `exit 1`)
+	if err := os.WriteFile(filepath.Dir(Path(source)), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Binary(t.Context(), source, say.To(os.Stderr)); err == nil || !strings.Contains(err.Error(), "no folder for the compiled") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestSource(t *testing.T) {
@@ -229,16 +238,5 @@ func TestSource(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if found, err := Source(""); err != nil || found != dir {
 		t.Errorf("from the environment: %s %v", found, err)
-	}
-}
-
-func TestCacheFolderCannotBeMade(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("XDG_CACHE_HOME", file)
-	if _, err := cacheDir(); err == nil || !bytes.Contains([]byte(err.Error()), []byte("cache folder")) {
-		t.Errorf("got %v", err)
 	}
 }

@@ -67,7 +67,7 @@ func (f *Folder) Create() error {
 		err = f.probe()
 	}
 	if err != nil {
-		return hint.New("choose a folder that you can write to: --dir PATH",
+		return hint.New("choose a folder that you can write to: make up CLUSTER=PATH",
 			"cannot write to the state folder: %w", err)
 	}
 	return nil

@@ -58,7 +58,7 @@ func TestState(t *testing.T) {
 	if err := f.Note(&State{Provider: "minikube"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.State(); err == nil || !strings.Contains(hint.Next(err), "cluster down") {
+	if _, err := f.State(); err == nil || !strings.Contains(hint.Next(err), "make down") {
 		t.Errorf("got %v", err)
 	}
 	if err := errors.Join(f.Forget(), f.Forget()); err != nil {

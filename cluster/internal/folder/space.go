@@ -17,7 +17,7 @@ func (f *Folder) CheckSpace() error {
 	free := fs.Bavail * uint64(fs.Bsize)
 	// Where nobody can tell how much room there is, there may be enough.
 	if err == nil && free < needed {
-		return hint.New("make room, or choose another folder: --dir PATH",
+		return hint.New("make room, or choose another folder: make up CLUSTER=PATH",
 			"%s has %d MB free; a local control plane needs %d MB", f.Dir, free>>20, needed>>20)
 	}
 	return nil

@@ -48,7 +48,7 @@ func (f *Folder) State() (*State, error) {
 		err = s.check()
 	}
 	if err != nil {
-		return nil, hint.New("remove what is there and start anew: cluster down, then cluster up",
+		return nil, hint.New("remove what is there and start anew: make down up",
 			"%s is damaged: %w", f.path(stateFile), err)
 	}
 	return &s, nil
@@ -73,7 +73,7 @@ func (f *Folder) Note(s *State) error {
 		return err
 	}
 	if err := replace(f.path(stateFile), append(data, '\n')); err != nil {
-		return hint.New("make room, or choose another folder: --dir PATH", "note the cluster's state: %w", err)
+		return hint.New("make room, or choose another folder: make up CLUSTER=PATH", "note the cluster's state: %w", err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package kind
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"sigs.k8s.io/kind/pkg/apis/config/defaults"
 	"sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cmd"
-	"sigs.k8s.io/kind/pkg/exec"
 	"sigs.k8s.io/kind/pkg/log"
 
 	"client-go-lessons/cluster/internal/engine"
@@ -24,13 +24,12 @@ import (
 // longer may still serve.
 const readyTimeout = time.Minute
 
-// DefaultImage is the node image that this version of kind was released with,
-// pinned by digest.
+// PinnedImage is the node image that this version of kind was released with.
+const PinnedImage = defaults.Image
+
+// DefaultImage is the node image of $KIND_NODE_IMAGE, or the pinned one.
 func DefaultImage() string {
-	if image := os.Getenv("KIND_NODE_IMAGE"); image != "" {
-		return image
-	}
-	return defaults.Image
+	return cmp.Or(os.Getenv("KIND_NODE_IMAGE"), PinnedImage)
 }
 
 // Short is an image's name without the digest that pins it, for people.
@@ -82,7 +81,11 @@ func (c *Cluster) Create(ctx context.Context, image, kubeconfig string) error {
 		if err == nil {
 			return nil
 		}
-		return errors.Join(describe(err), c.Delete(kubeconfig))
+		// What cannot be removed is the worse news.
+		if rest := c.Delete(kubeconfig); rest != nil {
+			return rest
+		}
+		return err
 	case <-ctx.Done():
 	}
 	// The library cannot be interrupted. Without its containers it soon gives
@@ -106,10 +109,16 @@ func (c *Cluster) Delete(kubeconfig string) error {
 	}
 	if err != nil {
 		return hint.New(fmt.Sprintf("remove it by hand: %s rm -f $(%s ps -aq --filter label=io.x-k8s.kind.cluster=%s)",
-			c.engine.Name, c.engine.Name, c.name), "remove kind cluster %s: %w", c.name, describe(err))
+			c.engine.Name, c.engine.Name, c.name), "remove kind cluster %s: %w", c.name, &LeftError{describe(err)})
 	}
 	return nil
 }
+
+// LeftError says that something of a cluster may be left.
+type LeftError struct{ err error }
+
+func (e *LeftError) Error() string { return e.err.Error() }
+func (e *LeftError) Unwrap() error { return e.err }
 
 // Nodes returns the names of the cluster's containers.
 func (c *Cluster) Nodes() ([]string, error) {
@@ -128,7 +137,7 @@ func (c *Cluster) Start(ctx context.Context, nodes []string) error {
 			continue
 		}
 		if err := c.engine.Start(ctx, n); err != nil {
-			return hint.New("make a new one: cluster down, then cluster up", "start container %s: %w", n, err)
+			return hint.New("make a new one: make down up", "start container %s: %w", n, err)
 		}
 	}
 	return nil
@@ -137,16 +146,4 @@ func (c *Cluster) Start(ctx context.Context, nodes []string) error {
 // Export writes the kubeconfig of a cluster that is there.
 func (c *Cluster) Export(kubeconfig string) error {
 	return c.provider.ExportKubeConfig(c.name, kubeconfig, false)
-}
-
-// describe adds the end of a failed command's output, which kind leaves out of
-// its errors.
-func describe(err error) error {
-	run := exec.RunErrorForError(err)
-	if run == nil {
-		return err
-	}
-	lines := strings.Split(strings.TrimSpace(string(run.Output)), "\n")
-	lines = lines[max(0, len(lines)-5):]
-	return fmt.Errorf("%w\n  %s", err, strings.Join(lines, "\n  "))
 }

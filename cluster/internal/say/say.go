@@ -115,3 +115,20 @@ func (p *Printer) clear() {
 		p.moving = false
 	}
 }
+
+// Duration writes a time in seconds, as people say it: "40 s", "5 min 40 s".
+func Duration(d time.Duration) string {
+	seconds := int(d.Round(time.Second).Seconds())
+	if seconds < 60 {
+		return fmt.Sprintf("%d s", seconds)
+	}
+	return fmt.Sprintf("%d min %d s", seconds/60, seconds%60)
+}
+
+// Number writes n with a comma between thousands and hundreds.
+func Number(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%s,%03d", Number(n/1000), n%1000)
+}

@@ -53,3 +53,16 @@ func TestTerminalGetsNoLongLines(t *testing.T) {
 		}
 	}
 }
+
+func TestWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{0: "0 s", 59400 * time.Millisecond: "59 s", time.Minute: "1 min 0 s", 340 * time.Second: "5 min 40 s"} {
+		if got := Duration(d); got != want {
+			t.Errorf("%d is %q, want %q", d, got, want)
+		}
+	}
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 2238: "2,238", 1000001: "1,000,001"} {
+		if got := Number(n); got != want {
+			t.Errorf("%d is %q, want %q", n, got, want)
+		}
+	}
+}
