@@ -9,12 +9,12 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"client-go-lessons/internal/lesson"
+	"client-go-lessons/internal/cluster"
 )
 
 // benchLab connects to the cluster that KUBECONFIG names, or skips: go test is to need none.
 var benchLab = sync.OnceValues(func() (*lab, error) {
-	c, err := lesson.Connect(context.Background(), "", "")
+	c, err := cluster.Connect(context.Background(), "", "")
 	return &lab{cluster: c, say: newProgress(io.Discard), sets: map[set]string{}}, err
 })
 

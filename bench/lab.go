@@ -24,13 +24,13 @@ import (
 	"k8s.io/client-go/rest"
 
 	"client-go-lessons/bench/internal/result"
-	"client-go-lessons/internal/lesson"
+	"client-go-lessons/internal/cluster"
 	"client-go-lessons/internal/wire"
 )
 
 // lab is what all parts measure with.
 type lab struct {
-	cluster *lesson.Cluster
+	cluster *cluster.Cluster
 	say     *progress
 
 	mu     sync.Mutex
@@ -151,7 +151,7 @@ func (l *lab) objects(ctx context.Context, s set) (string, error) {
 }
 
 func (l *lab) scratch(ctx context.Context) (string, error) {
-	ns, remove, err := lesson.Scratch(ctx, l.cluster.Config, "make", "bench", nil)
+	ns, remove, err := cluster.Scratch(ctx, l.cluster, "make", "bench", nil)
 	l.remove = append(l.remove, remove)
 	return ns, err
 }

@@ -9,11 +9,11 @@ import (
 	"strings"
 
 	"client-go-lessons/bench/internal/result"
-	"client-go-lessons/internal/lesson"
+	"client-go-lessons/internal/cluster"
 )
 
 // machine describes where we run, as well as the system tells.
-func machine(c *lesson.Cluster) result.Machine {
+func machine(c *cluster.Cluster) result.Machine {
 	m := result.Machine{
 		CPU: "unknown CPU", Cores: runtime.NumCPU(), OS: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version(),
 		Kubernetes: c.Version, Provider: provider(c.Context),

@@ -24,7 +24,7 @@ import (
 
 	"client-go-lessons/bench/internal/report"
 	"client-go-lessons/bench/internal/result"
-	"client-go-lessons/internal/lesson"
+	"client-go-lessons/internal/cluster"
 )
 
 type options struct {
@@ -76,7 +76,7 @@ func run(o options) int {
 	case errors.Is(err, errBroken):
 		return 1
 	}
-	fmt.Fprintln(os.Stderr, "\n"+lesson.Explain(err))
+	fmt.Fprintln(os.Stderr, "\n"+cluster.Explain(err))
 	return 1
 }
 
@@ -102,7 +102,7 @@ func work(ctx context.Context, o options) (err error) {
 		defer func() { err = errors.Join(err, own.down()) }()
 		o.kubeconfig, o.context = filepath.Join(own.dir, "kubeconfig"), ""
 	}
-	if l.cluster, err = lesson.Connect(ctx, o.kubeconfig, o.context); err != nil {
+	if l.cluster, err = cluster.Connect(ctx, o.kubeconfig, o.context); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()

@@ -23,7 +23,7 @@ import (
 	"time"
 
 	"client-go-lessons/bench/internal/result"
-	"client-go-lessons/internal/lesson"
+	"client-go-lessons/internal/cluster"
 )
 
 // root is the top of the repository, seen from where the program runs: bench/, or the top itself.
@@ -70,7 +70,7 @@ func tail(text string, n int) string {
 
 // ownCluster is a local cluster that we have started.
 type ownCluster struct {
-	cluster *lesson.Cluster
+	cluster *cluster.Cluster
 	tool    string
 	dir     string
 }
@@ -93,7 +93,7 @@ func startCluster(ctx context.Context) (_ *ownCluster, err error) {
 	if err := command(ctx, top, nil, c.tool, "up", "--provider", "local", "--dir", c.dir); err != nil {
 		return nil, err
 	}
-	c.cluster, err = lesson.Connect(ctx, filepath.Join(c.dir, "kubeconfig"), "")
+	c.cluster, err = cluster.Connect(ctx, filepath.Join(c.dir, "kubeconfig"), "")
 	return c, err
 }
 

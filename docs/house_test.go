@@ -71,6 +71,7 @@ func TestFits80Columns(t *testing.T) {
 func TestRootModuleStaysSmall(t *testing.T) {
 	want := []string{
 		"github.com/google/go-cmp", "go.uber.org/goleak", // of tests alone
+		"golang.org/x/term",
 		"k8s.io/api", "k8s.io/apimachinery", "k8s.io/client-go",
 		"sigs.k8s.io/e2e-framework",
 	}
@@ -85,4 +86,40 @@ func TestRootModuleStaysSmall(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("direct requirements %v, want %v", got, want)
 	}
+}
+
+// TestArrowsGoOneWay: what lies below internal/ serves lessons, exercises and tests, so it imports
+// none of them; and what finds a cluster does not know a program's flags.
+func TestArrowsGoOneWay(t *testing.T) {
+	for _, c := range []struct{ packages, not string }{
+		{"./internal/...", "client-go-lessons/e2e"},
+		{"./internal/...", "client-go-lessons/lessons"},
+		{"./internal/cluster", "client-go-lessons/internal/lesson"},
+		{"./internal/term", "k8s.io/"},
+	} {
+		if found := imports(t, c.packages, "-deps", c.not); len(found) > 0 {
+			t.Errorf("%s depends on %s", c.packages, found)
+		}
+	}
+	// Not -deps: klog, below client-go, has flags.
+	if found := imports(t, "./internal/cluster", "-f={{join .Imports \"\\n\"}}", "flag"); len(found) > 0 {
+		t.Errorf("internal/cluster imports %s", found)
+	}
+}
+
+// imports returns the lines of go list that begin with prefix.
+func imports(t *testing.T, packages, flag, prefix string) (found []string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", flag, packages)
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil || len(out) == 0 {
+		t.Fatalf("go list %s %s: %v", flag, packages, err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, prefix) {
+			found = append(found, line)
+		}
+	}
+	return found
 }

@@ -23,8 +23,9 @@ import (
 	"client-go-lessons/internal/observer"
 )
 
-// prompt is what a lesson prints under -pause before each step and before the end.
-const prompt = "-- press Enter --"
+// prompt is what a lesson prints under -pause before each step and before the end: the name of what
+// comes.
+var prompt = regexp.MustCompile(`^-- (\S+): press Enter --$`)
 
 // limit is how long one run of a lesson may take: far more than any does, so that a hang fails.
 const limit = 2 * time.Minute
@@ -42,6 +43,7 @@ type lessonRun struct {
 // step is what one step printed, and what the observer recorded while it ran.
 type step struct {
 	Number int
+	Name   string
 	Title  string
 	Claims []string
 	Lines  []string
@@ -53,7 +55,9 @@ type runOptions struct {
 	env    []string
 	before func(n int) // called before step n begins, with the lesson waiting
 	after  func(n int) // called after step n, with the lesson waiting
-	proxy  *observer.Observer
+	// The same with the step's name. After the last step, entering is called with "end".
+	entering, leaving func(step string)
+	proxy             *observer.Observer
 	// started is given the lesson's process.
 	started func(*os.Process)
 	stderr  io.Writer     // if set, what goes to stderr goes there instead of into Output
@@ -123,14 +127,18 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	}
 
 	var output, part []string
-	at := 0 // the number of prompts seen
+	at := 0       // the number of prompts seen
+	current := "" // name of the step that runs
 	cut := func() {
 		record := proxy.Since(mark)
 		if at == 0 {
 			run.Setup = record
 		} else if s, ok := parseStep(part); ok {
-			s.Record = record
+			s.Record, s.Name = record, current
 			run.Steps = append(run.Steps, s)
+			if o.leaving != nil {
+				o.leaving(current)
+			}
 			if o.after != nil {
 				o.after(s.Number)
 			}
@@ -140,15 +148,20 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		if lines.Text() != prompt {
+		m := prompt.FindStringSubmatch(lines.Text())
+		if m == nil {
 			if !mutationWarning.MatchString(lines.Text()) {
 				part = append(part, lines.Text())
 			}
 			continue
 		}
 		cut()
+		current = m[1]
 		if o.before != nil {
 			o.before(at)
+		}
+		if o.entering != nil {
+			o.entering(current)
 		}
 		mark = proxy.Mark()
 		if _, err := fmt.Fprintln(stdin); err != nil {
@@ -203,15 +216,15 @@ func parseStep(lines []string) (s step, ok bool) {
 	return s, false
 }
 
-// Step returns the step of that title. Tests name steps by what they say, not by number.
-func (r lessonRun) Step(t *testing.T, title string) step {
+// Step returns the step of that name, or title.
+func (r lessonRun) Step(t *testing.T, name string) step {
 	t.Helper()
 	for _, s := range r.Steps {
-		if s.Title == title {
+		if s.Name == name || s.Title == name {
 			return s
 		}
 	}
-	t.Fatalf("lesson %s has no step %q:\n%s", r.Name, title, r.Output)
+	t.Fatalf("lesson %s has no step %q:\n%s", r.Name, name, r.Output)
 	return step{}
 }
 

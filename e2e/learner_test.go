@@ -138,7 +138,7 @@ func TestHelp(t *testing.T) {
 func TestStepsRunAlone(t *testing.T) {
 	for _, name := range lessonNames() {
 		_, _, help := runPlain(t, binary(t, name), t.TempDir(), []string{"-h"}, nil)
-		for _, m := range regexp.MustCompile(`(?m)^ +(\d+)  (\S.*)$`).FindAllStringSubmatch(help, -1) {
+		for _, m := range regexp.MustCompile(`(?m)^ +\d+  (\S+) +(\S.*)$`).FindAllStringSubmatch(help, -1) {
 			t.Run(name+" -step "+m[1], func(t *testing.T) {
 				t.Parallel()
 				alone := runLesson(t, name, runOptions{args: []string{"-step", m[1]}})

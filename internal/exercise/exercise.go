@@ -19,7 +19,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"client-go-lessons/internal/lesson"
+	"client-go-lessons/internal/cluster"
 )
 
 // NamespaceEnv names the namespace that the judge has made for the program.
@@ -39,7 +39,7 @@ func Main(run func(ctx context.Context, cfg *rest.Config, namespace string) erro
 	interrupted := ctx.Err() != nil
 	stop()
 	if err != nil && !interrupted {
-		fmt.Fprintln(os.Stderr, lesson.Explain(err))
+		fmt.Fprintln(os.Stderr, cluster.Explain(err))
 		os.Exit(1)
 	}
 	os.Exit(0)
@@ -48,11 +48,11 @@ func Main(run func(ctx context.Context, cfg *rest.Config, namespace string) erro
 type program = func(ctx context.Context, cfg *rest.Config, namespace string) error
 
 func judged(ctx context.Context, namespace string, run program) error {
-	cluster, err := lesson.Connect(ctx, "", "")
+	c, err := cluster.Connect(ctx, "", "")
 	if err != nil {
 		return err
 	}
-	return run(ctx, cluster.Config, namespace)
+	return run(ctx, c.Config, namespace)
 }
 
 // outlive ends the program when the judge is gone, however it went: the judge holds the other end
@@ -64,12 +64,12 @@ func outlive() {
 
 // alone runs the program without the judge.
 func alone(ctx context.Context, run program) (err error) {
-	cluster, err := lesson.Connect(ctx, "", "")
+	c, err := cluster.Connect(ctx, "", "")
 	if err != nil {
 		return err
 	}
 	name := folder()
-	namespace, remove, err := lesson.Scratch(ctx, cluster.Config, "exercise", name, Stage(name))
+	namespace, remove, err := cluster.Scratch(ctx, c, "exercise", name, Stage(name))
 	defer func() {
 		if left := remove(); left != nil && err == nil {
 			err = left
@@ -80,7 +80,7 @@ func alone(ctx context.Context, run program) (err error) {
 	}
 	fmt.Fprintf(os.Stderr, "Nobody judges this run, and nobody changes namespace %s.\n", namespace)
 	fmt.Fprintf(os.Stderr, "Ctrl-C ends it. To have it judged: make exercise N=%.2s\n", name)
-	return run(ctx, cluster.Config, namespace)
+	return run(ctx, c.Config, namespace)
 }
 
 // folder is the exercise's folder below exercises/, taken from the path that the program was built

@@ -15,7 +15,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"client-go-lessons/internal/lesson"
+	"client-go-lessons/internal/cluster"
+	"client-go-lessons/internal/term"
 )
 
 // Exit codes of the judge.
@@ -41,7 +42,7 @@ type runner struct {
 	color    bool // of out
 	live     bool // out is a terminal: a line may be written over
 	root     string
-	cluster  *lesson.Cluster
+	cluster  *cluster.Cluster
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
@@ -71,8 +72,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case fs.NArg() > 1:
 		return misuse("One exercise at a time, not %s.", strings.Join(fs.Args(), " "))
 	}
-	r := &runner{out: stdout, err: stderr, color: lesson.HasColor(stdout)}
-	r.live = isTerminal(stdout) && os.Getenv("TERM") != "dumb"
+	r := &runner{out: stdout, err: stderr, color: term.HasColor(stdout)}
+	r.live = term.IsTerminal(stdout)
 	if r.root, err = Root(); err != nil {
 		return misuse("%v.", err)
 	}
@@ -109,7 +110,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 	}()
 	judged := exitNotYet
-	if r.cluster, err = lesson.Connect(ctx, *kubeconfig, *contextName); err == nil {
+	if r.cluster, err = cluster.Connect(ctx, *kubeconfig, *contextName); err == nil {
 		if *all {
 			judged, err = r.all(ctx)
 		} else {
@@ -122,25 +123,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if err == nil || errors.Is(err, context.Canceled) {
 			fmt.Fprintln(r.err, "Interrupted. What the judge had made is deleted.")
 		} else {
-			fmt.Fprintf(r.err, "Interrupted.\n%s\n", lesson.Explain(err))
+			fmt.Fprintf(r.err, "Interrupted.\n%s\n", cluster.Explain(err))
 		}
 		return code
 	}
 	if err != nil {
-		fmt.Fprintln(r.err, lesson.Explain(err))
+		fmt.Fprintln(r.err, cluster.Explain(err))
 		return exitNotYet
 	}
 	return judged
-}
-
-// isTerminal is lesson.IsTerminal without its care for color.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // help prints the hint, or where the solution is.
@@ -154,7 +145,7 @@ func (r *runner) help(e Exercise, hint bool) int {
 	}
 	text, err := os.ReadFile(filepath.Join(r.root, folder, "hint.md"))
 	if err != nil {
-		fmt.Fprintln(r.err, lesson.Explain(err))
+		fmt.Fprintln(r.err, cluster.Explain(err))
 		return exitNotYet
 	}
 	fmt.Fprint(r.out, string(text))
@@ -188,7 +179,7 @@ func (r *runner) one(ctx context.Context, e Exercise) (int, error) {
 // where says which cluster it is, as lessons do.
 func (r *runner) where() {
 	fmt.Fprintf(r.out, "cluster    %s · Kubernetes %s\n", r.cluster.Context, r.cluster.Version)
-	fmt.Fprintf(r.out, "           %s · %s\n\n", r.cluster.Config.Host, r.cluster.Source)
+	fmt.Fprintf(r.out, "           %s · %s\n\n", r.cluster.Address(), r.cluster.Source)
 }
 
 // judge compiles and judges an exercise. compiled is called between the two.

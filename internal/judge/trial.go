@@ -18,8 +18,8 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 
+	"client-go-lessons/internal/cluster"
 	"client-go-lessons/internal/exercise"
-	"client-go-lessons/internal/lesson"
 	"client-go-lessons/internal/observer"
 )
 
@@ -47,7 +47,7 @@ func newTrial(ctx context.Context, cfg *rest.Config, e Exercise, path string) (t
 	if t.dir, err = os.MkdirTemp("", "client-go-lessons-exercise-"); err != nil {
 		return t, err
 	}
-	t.ns, t.remove, err = lesson.Scratch(ctx, cfg, "exercise", e.Name, exercise.Stage(e.Name))
+	t.ns, t.remove, err = cluster.Scratch(ctx, &cluster.Cluster{Config: cfg}, "exercise", e.Name, exercise.Stage(e.Name))
 	if err != nil {
 		return t, err
 	}

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -14,7 +16,8 @@ type options struct {
 	context    string
 	keep       bool
 	pause      bool
-	step       int
+	step       string // name of the only one to run, or ""
+	claims     bool
 	timeout    time.Duration
 }
 
@@ -28,13 +31,15 @@ func parseFlags(l Lesson, args []string, stderr io.Writer) (options, error) {
 		"use the context of this `name`; it may be that of a\ncluster that is not on this machine")
 	fs.BoolVar(&o.keep, "keep", false, "leave the lesson's namespace there, for an hour at least")
 	fs.BoolVar(&o.pause, "pause", false, "wait for Enter before each step")
-	fs.IntVar(&o.step, "step", 0, "run step `N` alone, with what it needs (default: all)")
+	fs.Func("step", "run the step of this `name` or number alone, with what it needs",
+		func(text string) (err error) { o.step, err = stepName(l, text); return err })
+	fs.BoolVar(&o.claims, "claims", false, "print which claims of docs/claims.md each step shows")
 	fs.DurationVar(&o.timeout, "timeout", 0, "give up after this `time` (default 2m0s, with -pause never)")
 	fs.Usage = func() {
 		fmt.Fprintf(stderr, "Lesson %s: %s\n\n%s\n\n", number(l), l.Title, strings.TrimSpace(l.About))
 		fmt.Fprintf(stderr, "Steps:\n")
 		for i, s := range l.Steps {
-			fmt.Fprintf(stderr, "  %2d  %s\n", i+1, s.Title)
+			fmt.Fprintf(stderr, "  %2d  %-12s  %s\n", i+1, s.Name, s.Title)
 		}
 		fmt.Fprintf(stderr, "\nUsage: go run ./lessons/%s [flags]\n", l.Name)
 		fs.SetOutput(stderr)
@@ -53,19 +58,8 @@ func parseFlags(l Lesson, args []string, stderr io.Writer) (options, error) {
 	} else if err != nil {
 		return fail("%w", err)
 	}
-	fs.Visit(func(f *flag.Flag) {
-		if f.Name == "step" && o.step == 0 {
-			o.step = -1 // 0 stands for all only where the flag is left out
-		}
-	})
-	if o.step < 0 {
-		return fail("steps count from 1 to %d", len(l.Steps))
-	}
 	if fs.NArg() > 0 {
 		return fail("a lesson takes flags only, not %q", fs.Arg(0))
-	}
-	if o.step < 0 || o.step > len(l.Steps) {
-		return fail("there is no step %d: lesson %s has steps 1 to %d", o.step, number(l), len(l.Steps))
 	}
 	if o.timeout < 0 {
 		return fail("-timeout must not be negative: %s", o.timeout)
@@ -76,22 +70,38 @@ func parseFlags(l Lesson, args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
+// stepName returns the name of the step that a user means by a name or a number.
+func stepName(l Lesson, text string) (string, error) {
+	if i := slices.IndexFunc(l.Steps, func(s Step) bool { return s.Name == text }); i >= 0 {
+		return text, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err == nil && n >= 1 && n <= len(l.Steps) {
+		return l.Steps[n-1].Name, nil
+	}
+	return "", fmt.Errorf("there is no such step: lesson %s has steps 1 to %d", number(l), len(l.Steps))
+}
+
 // steps tells which steps are to run: all, or the one asked for and what it needs.
-func (o options) steps(l Lesson) map[int]bool {
-	wanted := map[int]bool{}
-	var want func(n int)
-	want = func(n int) {
-		wanted[n] = true
-		for _, need := range l.Steps[n-1].Needs {
-			want(need)
+func (o options) steps(l Lesson) map[string]bool {
+	wanted := map[string]bool{}
+	var want func(name string)
+	want = func(name string) {
+		wanted[name] = true
+		for _, s := range l.Steps {
+			if s.Name == name {
+				for _, need := range s.Needs {
+					want(need)
+				}
+			}
 		}
 	}
-	if o.step > 0 {
+	if o.step != "" {
 		want(o.step)
 		return wanted
 	}
-	for n := range l.Steps {
-		wanted[n+1] = true
+	for _, s := range l.Steps {
+		wanted[s.Name] = true
 	}
 	return wanted
 }

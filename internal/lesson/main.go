@@ -13,6 +13,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"client-go-lessons/internal/cluster"
+	"client-go-lessons/internal/term"
 )
 
 // Exit codes of a lesson.
@@ -64,10 +67,8 @@ func run(l Lesson, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 		}
 	}()
 
-	r := &Run{out: &printer{
-		w: stdout, terminal: isTerminal(stdout), color: hasColor(stdout),
-		fail: func() { cancel(errOutput) },
-	}}
+	r := &Run{out: term.NewPrinter(stdout), claims: opts.claims}
+	r.out.Failed = func() { cancel(errOutput) }
 	err = r.lesson(ctx, l, opts, bufio.NewReader(stdin))
 	cancel(nil)
 	<-done
@@ -77,8 +78,8 @@ func run(l Lesson, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	case code == exitOK && err != nil:
 		complain(stderr, err)
 		code = exitFailed
-	case code != exitOK && r.removed:
-		fmt.Fprintf(stderr, "Interrupted. Namespace %s is deleted.\n", r.Namespace)
+	case code != exitOK && r.removed != "":
+		fmt.Fprintf(stderr, "Interrupted. Namespace %s %s.\n", r.Namespace, r.removed)
 	case code != exitOK:
 		fmt.Fprintln(stderr, "Interrupted.")
 	}
@@ -90,137 +91,199 @@ func run(l Lesson, args []string, stdin io.Reader, stdout, stderr io.Writer) int
 	return code
 }
 
+// complain says what failed and what to do next. On a terminal no line is longer than it is wide.
+func complain(w io.Writer, err error) {
+	text := cluster.Explain(err)
+	if term.IsTerminal(w) {
+		text = term.Fold(text, min(term.Width(w), term.Columns))
+	}
+	fmt.Fprintln(w, text)
+}
+
 // lesson connects, runs the steps and cleans up.
 func (r *Run) lesson(ctx context.Context, l Lesson, opts options, stdin *bufio.Reader) (err error) {
-	conn, err := connect(opts)
+	c, err := cluster.Find(opts.kubeconfig, opts.context)
 	if err != nil {
 		return err
 	}
-	r.Config, r.Context = conn.config, conn.context
-
-	ns := &scratch{lesson: l}
-	if err := ns.dial(conn.config); err != nil {
+	r.Config = c.Config
+	ns, err := c.NewNamespace("lesson-"+number(l), l.Name, l.ConfigMaps)
+	if err != nil {
 		return err
 	}
-	defer ns.hangUp()
-	ready := sync.OnceFunc(r.out.busy("preparing a namespace at " + conn.address()))
+	defer ns.Close()
+	ready := sync.OnceFunc(r.out.Busy("preparing a namespace at " + c.Address()))
 	defer ready()
-	if r.Version, err = ns.version(ctx); err != nil {
-		return fmt.Errorf("reach the cluster at %s: %w", conn.address(), err)
+	if c.Version, err = ns.ServerVersion(ctx); err != nil {
+		return fmt.Errorf("reach the cluster at %s: %w", c.Address(), err)
 	}
-	// Its name is known before the request that makes it goes out, so that a Ctrl-C at any moment
-	// finds what there is to delete.
 	defer func() {
 		ready()
-		if opts.keep {
-			return
-		}
-		defer r.out.busy("deleting namespace " + ns.name)()
-		var taken bool
-		taken, r.left = ns.remove()
-		r.removed = r.left == nil && r.Namespace != ""
-		if taken && ctx.Err() == nil { // what the steps said of an empty namespace may be wrong
-			err = takenAway(ns.name, err)
+		if !opts.keep {
+			err = r.remove(ctx, ns, err)
 		}
 	}()
 	err = r.prepare(ctx, ns, opts)
 	ready()
-	r.Namespace = ns.name // also if it is not finished: the farewell names what is deleted
+	r.Namespace = ns.Name // also if it is not finished: the farewell names what is deleted
 	if err != nil {
 		return err
 	}
-	r.header(l, conn, opts)
-	if ns.blind {
-		r.out.lines("", "           (This user may not list namespaces: those of killed runs stay.)")
+	r.header(l, c, opts)
+	if ns.Blind {
+		r.out.Lines("", "           (This user may not list namespaces: those of killed runs stay.)")
 	}
-	if err := r.steps(ctx, l, opts, stdin); err != nil {
+	if err := r.steps(ctx, l, opts, stdin, ns); err != nil {
 		return err
 	}
 	if opts.keep {
-		r.kept(conn)
+		r.kept(c)
 	}
 	return nil
 }
 
+// remove deletes the namespace, and adds to err what that says about it.
+func (r *Run) remove(ctx context.Context, ns *cluster.Namespace, err error) error {
+	defer r.out.Busy("deleting namespace " + ns.Name)()
+	removal, left := ns.Remove()
+	if ns.Gone() { // err says so, and what that means for the namespace
+		return err
+	}
+	r.left = left
+	if left == nil && r.Namespace != "" {
+		r.removed = removal.String()
+	}
+	if removal.Taken && ctx.Err() == nil { // what the steps said of an empty namespace may be wrong
+		return takenAway(ns.Name, err)
+	}
+	return err
+}
+
 // prepare makes the namespace. Its time is limited even where that of the steps is not.
-func (r *Run) prepare(ctx context.Context, ns *scratch, opts options) (err error) {
+func (r *Run) prepare(ctx context.Context, ns *cluster.Namespace, opts options) (err error) {
 	limit := preparation
 	if opts.timeout > 0 {
 		limit = min(limit, opts.timeout)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	if err = ns.make(ctx); err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if err = ns.Make(ctx); err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return &timeoutError{at: preparing, after: limit, err: err}
 	}
 	return err
 }
 
-// steps runs the steps that were asked for, within the overall time limit.
-func (r *Run) steps(ctx context.Context, l Lesson, opts options, stdin *bufio.Reader) (err error) {
+// steps runs the technique and the steps that were asked for, within the overall time limit. Beside
+// them it looks whether the server is still there.
+func (r *Run) steps(
+	ctx context.Context, l Lesson, opts options, stdin *bufio.Reader, ns *cluster.Namespace,
+) (err error) {
 	if l.Close != nil {
 		defer l.Close()
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	if opts.timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, opts.timeout)
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeout(ctx, opts.timeout)
+		defer stop()
 	}
-	defer cancel()
 	at := preparing
 	defer func() {
-		if err != nil && (errors.Is(ctx.Err(), context.DeadlineExceeded) || foresees(err)) {
+		var lost *cluster.Advice
+		if cause := context.Cause(ctx); err != nil && errors.As(cause, &lost) {
+			err = lost
+		} else if err != nil && (errors.Is(ctx.Err(), context.DeadlineExceeded) || foresees(err)) {
 			err = &timeoutError{at: at, after: opts.timeout, err: err}
 		}
 	}()
+	do := func(what string, f func() error) error {
+		defer r.out.Busy(what)()
+		defer watchServer(ctx, cancel, ns, r.out.Quiet)()
+		return f()
+	}
 
+	if l.Technique.Run != nil && opts.step == "" {
+		at = "in " + l.Technique.Name
+		r.out.Blank()
+		r.out.Lines("", r.out.Bold(fmt.Sprintf("The technique in one piece: %s, in %s",
+			l.Technique.Name, l.Technique.File)))
+		if err := do("technique", func() error { return r.technique(ctx, l.Technique) }); err != nil {
+			return fmt.Errorf("%s: %w", l.Technique.Name, err)
+		}
+	}
 	if l.Setup != nil {
-		if err := r.busy("preparing the steps", func() error { return l.Setup(ctx, r) }); err != nil {
+		if err := do("preparing the steps", func() error { return l.Setup(ctx, r) }); err != nil {
 			return err
 		}
 	}
 	wanted := opts.steps(l)
 	for i, step := range l.Steps {
-		if !wanted[i+1] {
+		if !wanted[step.Name] {
 			continue
 		}
 		if opts.pause {
-			if err := r.pause(ctx, stdin); err != nil {
+			if err := r.pause(ctx, stdin, step.Name); err != nil {
 				return err
 			}
 		}
-		at = fmt.Sprintf("in step %d, %q", i+1, step.Title)
+		at = fmt.Sprintf("in step %d (%s)", i+1, step.Name)
 		r.heading(i+1, step)
-		if err := r.busy(step.Title, func() error { return step.Run(ctx, r) }); err != nil {
-			return fmt.Errorf("step %d: %w", i+1, err)
+		if err := do(step.Title, func() error { return step.Run(ctx, r) }); err != nil {
+			return fmt.Errorf("step %d (%s): %w", i+1, step.Name, err)
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 	}
 	if opts.pause {
-		if err := r.pause(ctx, stdin); err != nil {
+		if err := r.pause(ctx, stdin, theEnd); err != nil {
 			return err
 		}
 	}
-	if l.Sum != nil && opts.step == 0 {
-		r.out.blank()
-		r.out.lines("", r.out.bold("What you can now say"))
+	if l.Sum != nil && opts.step == "" {
+		r.out.Blank()
+		r.out.Lines("", r.out.Bold("What you can now say"))
 		l.Sum(r)
-		r.out.blank()
-		r.out.lines("", fmt.Sprintf("Why all this is so, and what to try: docs/%s.md", l.Name))
+		r.out.Blank()
+		r.out.Lines("", fmt.Sprintf("Why all this is so, and what to try: docs/%s.md", l.Name))
 	}
 	return nil
 }
 
-// pausePrompt stands before each step, and before the end, under -pause.
-const pausePrompt = "-- press Enter --"
+// watchServer cancels once the server is gone, until the function that it returns is called.
+func watchServer(
+	ctx context.Context, cancel context.CancelCauseFunc, ns *cluster.Namespace, quiet func() time.Duration,
+) (done func()) {
+	if ns == nil { // in tests
+		return func() {}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := ns.Lost(ctx, quiet); err != nil {
+			cancel(err)
+		}
+	}()
+	return func() {
+		stop()
+		<-ended
+	}
+}
+
+// theEnd stands for what the lesson says after the last step.
+const theEnd = "end"
+
+// pausePrompt stands before each step, and before the end, under -pause. It names what comes.
+func pausePrompt(name string) string { return fmt.Sprintf("-- %s: press Enter --", name) }
 
 // pause waits for Enter. At the end of the input it waits no more.
-func (r *Run) pause(ctx context.Context, stdin *bufio.Reader) error {
+func (r *Run) pause(ctx context.Context, stdin *bufio.Reader, name string) error {
 	if r.unattended {
 		return nil
 	}
-	r.out.prompt(pausePrompt)
+	r.out.Lines("", pausePrompt(name))
 	entered := make(chan error, 1)
 	go func() {
 		_, err := stdin.ReadString('\n')
@@ -230,7 +293,7 @@ func (r *Run) pause(ctx context.Context, stdin *bufio.Reader) error {
 	case err := <-entered:
 		if err != nil {
 			r.unattended = true
-			r.out.prompt("-- the input has ended: no more pauses --")
+			r.out.Lines("", "-- the input has ended: no more pauses --")
 		}
 		return nil
 	case <-ctx.Done():
@@ -244,7 +307,7 @@ func takenAway(namespace string, err error) error {
 	if err != nil {
 		what += fmt.Sprintf(" (%v)", err)
 	}
-	return &advice{what, "Somebody else did that. Run the lesson again."}
+	return &cluster.Advice{What: what, Next: "Somebody else did that. Run the lesson again."}
 }
 
 // foresees tells whether client-go's rate limiter gave up, because the wait would have been longer
@@ -252,6 +315,9 @@ func takenAway(namespace string, err error) error {
 func foresees(err error) bool {
 	return strings.Contains(err.Error(), "would exceed context deadline")
 }
+
+// preparation is how long all that comes before the first step may take.
+const preparation = time.Minute
 
 // preparing is where a lesson is before its first step.
 const preparing = "while it prepared"
@@ -267,3 +333,8 @@ func (e *timeoutError) Error() string {
 }
 
 func (e *timeoutError) Unwrap() error { return e.err }
+
+// Next implements cluster.Next.
+func (e *timeoutError) Next() string {
+	return "See how the cluster is with: make status. A slow one may need a longer -timeout."
+}

@@ -23,7 +23,7 @@ func TestNoTokenIsPrinted(t *testing.T) {
 			}
 			w.Header().Set("Content-Type", "application/json")
 			switch {
-			case r.URL.Path == "/version" && code < 500:
+			case r.URL.Path == "/version" && code < 400:
 				body = `{"gitVersion":"v1.99.0"}`
 			case code == http.StatusOK && r.Method == http.MethodGet:
 				body = `{"kind":"NamespaceList","apiVersion":"v1","items":[]}`
@@ -32,7 +32,7 @@ func TestNoTokenIsPrinted(t *testing.T) {
 			fmt.Fprint(w, body)
 		})
 	}
-	status := `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"no","reason":"%s","code":%d}`
+	status := `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"User \"x\" cannot get path \"/version\"","reason":"%s","code":%d}`
 	failing := Step{Title: "bad", Run: func(_ context.Context, r *Run) error {
 		r.Say("%v %+v %#v", r.Config, r.Config, r.Config)
 		return fmt.Errorf("with %v: %w", r.Config, os.ErrInvalid)
@@ -45,7 +45,7 @@ func TestNoTokenIsPrinted(t *testing.T) {
 		says   string
 	}{
 		{"help", nil, "-h", exitOK, "-kubeconfig"},
-		{"misuse", nil, "-step 9", exitUsage, "no step"},
+		{"misuse", nil, "-step 9", exitUsage, "no such step"},
 		{"no server", nil, "", exitFailed, "refused"},
 		{"not on this machine", nil, "far", exitFailed, "not on this machine"},
 		{"an unknown user", answer(401, fmt.Sprintf(status, "Unauthorized", 401)), "", exitFailed, "does not know"},
@@ -84,4 +84,14 @@ func TestNoTokenIsPrinted(t *testing.T) {
 			}
 		})
 	}
+}
+
+// secret stands where a kubeconfig may hold one.
+const secret = "eyJhbGciOiJSUzI1NiIsImtpZCI6I"
+
+func kubeconfig(server, user string) string {
+	return "apiVersion: v1\nkind: Config\ncurrent-context: here\n" +
+		"clusters:\n- name: c\n  cluster:\n    server: " + server + "\n" +
+		"users:\n- name: u\n  user:\n    " + user + "\n" +
+		"contexts:\n- name: here\n  context:\n    cluster: c\n    user: u\n"
 }

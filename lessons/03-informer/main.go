@@ -39,19 +39,23 @@ func main() {
 		ConfigMaps: examples(),
 		Setup:      s.connect,
 		Steps: []lesson.Step{
-			{Title: "A factory, an informer, a lister", Claims: "N12 N16 N17", Run: s.start},
-			{Title: "Handlers are told what changes", Claims: "N13 N20 N21",
+			{Name: "start", Title: "A factory, an informer, a lister",
+				Claims: "N12 N16 N17", Run: s.start},
+			{Name: "handlers", Title: "Handlers are told what changes", Claims: "N13 N20 N21",
 				Run: s.why(s.handle), Needs: first},
-			{Title: "Read ten thousand times", Claims: "N18", Run: s.why(s.read), Needs: first},
-			{Title: "Five handlers, three listers: how many watches?", Claims: "N19 N22",
-				Run: s.why(s.share), Needs: first},
-			{Title: "What all share, nobody may change", Run: s.why(s.edit), Needs: first},
-			{Title: "Stop", Claims: "N14 N15", Run: s.why(s.stop), Needs: first},
-			{Title: "The sync on the wire, now and before", Run: s.sync},
-			{Title: "Watch only what you need", Claims: "N23", Run: s.narrow},
-			{Title: "A resync is no relist", Run: s.resync},
-			{Title: "Deleted while nobody was watching", Run: s.missed},
-			{Title: "A second factory", Claims: "N28 N29", Run: s.second},
+			{Name: "read", Title: "Read ten thousand times",
+				Claims: "N18", Run: s.why(s.read), Needs: first},
+			{Name: "share", Title: "Five handlers, three listers: how many watches?",
+				Claims: "N19 N22",
+				Run:    s.why(s.share), Needs: first},
+			{Name: "edit", Title: "What all share, nobody may change",
+				Run: s.why(s.edit), Needs: first},
+			{Name: "stop", Title: "Stop", Claims: "N14 N15", Run: s.why(s.stop), Needs: first},
+			{Name: "sync", Title: "The sync on the wire, now and before", Run: s.sync},
+			{Name: "narrow", Title: "Watch only what you need", Claims: "N23", Run: s.narrow},
+			{Name: "resync", Title: "A resync is no relist", Run: s.resync},
+			{Name: "missed", Title: "Deleted while nobody was watching", Run: s.missed},
+			{Name: "second-factory", Title: "A second factory", Claims: "N28 N29", Run: s.second},
 		},
 		Sum:   s.sum,
 		Close: s.close,
@@ -59,7 +63,7 @@ func main() {
 }
 
 // first says that a step works with what step 1 started.
-var first = []int{1}
+var first = []string{"start"}
 
 // shared is what the steps share.
 type shared struct {

@@ -25,11 +25,14 @@ const grace = 5 * time.Second
 // So it gives up when it is still refused some seconds later.
 func giveUp(cancel context.CancelCauseFunc) cache.WatchErrorHandlerWithContext {
 	var first, latest time.Time // refusal of those that came close together
-	return func(_ context.Context, reflector *cache.Reflector, err error) {
+	return func(ctx context.Context, reflector *cache.Reflector, err error) {
 		if stranger := (x509.UnknownAuthorityError{}); errors.As(err, &stranger) {
 			cancel(err)
+			return
 		}
 		if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
+			// This handler takes the place of client-go's own, which logs the error.
+			cache.DefaultWatchErrorHandler(ctx, reflector, err)
 			return
 		}
 		now := time.Now()

@@ -1,4 +1,4 @@
-package lesson
+package cluster
 
 import (
 	"errors"
@@ -48,9 +48,9 @@ func kubeconfig(server, user string) string {
 		"contexts:\n- name: here\n  context:\n    cluster: c\n    user: u\n"
 }
 
-// FuzzConnect: whatever a kubeconfig holds, choosing a cluster from it ends in one that may be
+// FuzzFind: whatever a kubeconfig holds, choosing a cluster from it ends in one that may be
 // written to, or in one or two lines that say what to do; and these repeat nothing secret.
-func FuzzConnect(f *testing.F) {
+func FuzzFind(f *testing.F) {
 	old := lookupIP
 	f.Cleanup(func() { lookupIP = old })
 	lookupIP = func(host string) ([]net.IP, error) { // no name server is asked
@@ -68,9 +68,9 @@ func FuzzConnect(f *testing.F) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		conn, err := connect(options{kubeconfig: path, context: name})
+		conn, err := Find(path, name)
 		if err != nil {
-			said := explain(err)
+			said := Explain(err)
 			if n := strings.Count(said, "\n") + 1; n > 2 {
 				t.Errorf("%d lines, want one or two:\n%s", n, said)
 			}
@@ -79,11 +79,11 @@ func FuzzConnect(f *testing.F) {
 			}
 			return
 		}
-		if conn.context == "" || conn.config == nil {
+		if conn.Context == "" || conn.Config == nil {
 			t.Fatalf("it chose nothing, and says nothing: %+v", conn)
 		}
-		if name == "" && !loopback(conn.config) {
-			t.Errorf("it chose %s, which is not on this machine", conn.config.Host)
+		if name == "" && !loopback(conn.Config) {
+			t.Errorf("it chose %s, which is not on this machine", conn.Config.Host)
 		}
 	})
 }

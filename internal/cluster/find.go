@@ -1,10 +1,8 @@
-package lesson
+package cluster
 
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,66 +13,66 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// connection is a cluster that a lesson may use.
-type connection struct {
-	config  *rest.Config
-	context string // name of the kubeconfig context
-	source  string // where the kubeconfig came from, for people
-}
+// fromEnv is the Source of a kubeconfig that the environment names.
+const fromEnv = "$KUBECONFIG"
 
-// connect finds the cluster, and refuses one that is not on this machine unless it was named.
-func connect(o options) (*connection, error) {
-	paths, source, err := findKubeconfig(o.kubeconfig)
+// Find finds the cluster without sending a request. It reads the kubeconfig file that is named, else
+// $KUBECONFIG, .cluster/kubeconfig in this folder or one above it, ~/.kube/config. It takes the
+// context that is named, else the current one. Programs of this workspace write to the cluster, so
+// Find refuses one that is not on this machine, unless its context is named. Errors are [Advice].
+func Find(kubeconfig, contextName string) (*Cluster, error) {
+	paths, source, err := findKubeconfig(kubeconfig)
 	if err != nil {
 		return nil, err
 	}
 	rules := &clientcmd.ClientConfigLoadingRules{Precedence: paths}
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
-		rules, &clientcmd.ConfigOverrides{CurrentContext: o.context})
+		rules, &clientcmd.ConfigOverrides{CurrentContext: contextName})
 	raw, err := loader.RawConfig()
 	if err != nil {
-		return nil, &advice{fmt.Sprintf("cannot read the kubeconfig %s: %v", source, err),
+		return nil, &Advice{fmt.Sprintf("cannot read the kubeconfig %s: %v", source, err),
 			"Mend the file, or name another with -kubeconfig."}
 	}
-	name, err := pickContext(raw, o.context, source)
+	name, err := pickContext(raw, contextName, source)
 	if err != nil {
 		return nil, err
 	}
 	cfg, err := loader.ClientConfig()
 	if err != nil {
-		return nil, &advice{fmt.Sprintf("context %q of %s does not work: %v", name, source, err),
+		return nil, &Advice{fmt.Sprintf("context %q of %s does not work: %v", name, source, err),
 			"Mend the file, or name another context with -context."}
 	}
 	cfg.UserAgent = rest.DefaultKubernetesUserAgent()
-	conn := &connection{config: cfg, context: name, source: source}
-	// What is on this machine for a proxy is on that of the proxy.
-	if o.context == "" && (cfg.Proxy != nil || !onThisMachine(cfg.Host)) {
-		return nil, &advice{
-			fmt.Sprintf("%s (context %q of %s) is not on this machine, and lessons write to the cluster",
-				conn.address(), name, source),
-			fmt.Sprintf("If that is what you want, say so: -context %s. For a cluster of your own: make up.", name),
-		}
+	c := &Cluster{Config: cfg, Context: name, Source: source}
+	if contextName == "" && (cfg.Proxy != nil || !onThisMachine(cfg.Host)) {
+		return nil, c.refusal(madeBy(raw, name))
 	}
-	return conn, nil
+	// A kubeconfig that contradicts itself shows only when a transport is made from it.
+	if _, err := rest.HTTPClientFor(cfg); err != nil {
+		return nil, &Advice{fmt.Sprintf("context %q of %s does not work: %v", name, source, err),
+			adviceForClient(err)}
+	}
+	return c, nil
 }
 
-// address is the server's, without the password that it may hold.
-func (c *connection) address() string {
-	u, err := url.Parse(c.config.Host)
-	if err != nil {
-		return c.config.Host
+// adviceForClient says what to do about a config that no client can be made from.
+func adviceForClient(err error) string {
+	if strings.Contains(err.Error(), "no Auth Provider found") {
+		return "client-go has no such way to log in any more (since 1.26). Get a new kubeconfig " +
+			"from your provider's tool, or take a cluster of your own: make up"
 	}
-	return u.Redacted()
+	return "Mend the file, or name another context with -context."
 }
 
-// findKubeconfig says which files to read, in the order that is promised in -h.
-func findKubeconfig(flag string) (paths []string, source string, err error) {
-	if flag != "" {
-		if _, err := os.Stat(flag); err != nil {
-			return nil, "", &advice{fmt.Sprintf("cannot read -kubeconfig %s: %v", flag, errors.Unwrap(err)),
+// findKubeconfig says which files to read, in the order that Find promises.
+func findKubeconfig(named string) (paths []string, source string, err error) {
+	if named != "" {
+		if _, err := os.Stat(named); err != nil {
+			return nil, "", &Advice{
+				fmt.Sprintf("cannot read -kubeconfig %s: %v", named, errors.Unwrap(err)),
 				"Name a file that is there, or leave the flag out."}
 		}
-		return []string{flag}, short(flag), nil
+		return []string{named}, short(named), nil
 	}
 	if env := os.Getenv(clientcmd.RecommendedConfigPathEnvVar); env != "" {
 		paths = slices.DeleteFunc(filepath.SplitList(env), func(p string) bool {
@@ -82,10 +80,10 @@ func findKubeconfig(flag string) (paths []string, source string, err error) {
 			return err != nil
 		})
 		if len(paths) == 0 {
-			return nil, "", &advice{fmt.Sprintf("$KUBECONFIG names no file that is there: %s", env),
+			return nil, "", &Advice{fmt.Sprintf("$KUBECONFIG names no file that is there: %s", env),
 				"Correct it, or unset it to use the cluster of this workspace (make up)."}
 		}
-		return paths, "$KUBECONFIG", nil
+		return paths, fromEnv, nil
 	}
 	if path := workspaceKubeconfig(); path != "" {
 		return []string{path}, ".cluster/kubeconfig", nil
@@ -93,14 +91,14 @@ func findKubeconfig(flag string) (paths []string, source string, err error) {
 	if _, err := os.Stat(clientcmd.RecommendedHomeFile); err == nil {
 		return []string{clientcmd.RecommendedHomeFile}, "~/.kube/config", nil
 	}
-	return nil, "", &advice{
+	return nil, "", &Advice{
 		"no cluster: there is no -kubeconfig, no $KUBECONFIG, no .cluster/kubeconfig and no ~/.kube/config",
 		"Start one with: make up",
 	}
 }
 
 // workspaceKubeconfig is the kubeconfig that `make up` wrote, looked for in this folder and those
-// above it, so that a lesson finds it from wherever in the workspace it is run.
+// above it, so that a program finds it from wherever in the workspace it is run.
 func workspaceKubeconfig() string {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -134,32 +132,12 @@ func pickContext(raw clientcmdapi.Config, asked, source string) (string, error) 
 	}
 	switch {
 	case name == "":
-		return "", &advice{fmt.Sprintf("%s names no current context", source),
+		return "", &Advice{fmt.Sprintf("%s names no current context", source),
 			known + " Name one with -context, or start a cluster with: make up"}
 	case raw.Contexts[name] == nil:
-		return "", &advice{fmt.Sprintf("%s has no context %q", source, name), known}
+		return "", &Advice{fmt.Sprintf("%s has no context %q", source, name), known}
 	}
 	return name, nil
-}
-
-var lookupIP = net.LookupIP // tests ask no name server
-
-// onThisMachine tells whether the server's every address is a loopback address.
-func onThisMachine(server string) bool {
-	if !strings.Contains(server, "://") {
-		server = "https://" + server // a rest.Config may hold host:port alone
-	}
-	u, err := url.Parse(server)
-	if err != nil || u.Hostname() == "" {
-		return false
-	}
-	host := u.Hostname()
-	if ip := net.ParseIP(host); ip != nil {
-		return ip.IsLoopback()
-	}
-	addrs, err := lookupIP(host)
-	return err == nil && len(addrs) > 0 &&
-		!slices.ContainsFunc(addrs, func(ip net.IP) bool { return !ip.IsLoopback() })
 }
 
 // short writes a path as people would: from the working folder or the home folder, if below one.
