@@ -24,7 +24,7 @@ func TestStatusCodes(t *testing.T) {
 		{"IsConflict", apierrors.NewConflict(resource, "a", cause), apierrors.IsConflict},
 		{"IsAlreadyExists", apierrors.NewAlreadyExists(resource, "a"), apierrors.IsAlreadyExists},
 		{"IsResourceExpired", apierrors.NewResourceExpired("old"), apierrors.IsResourceExpired},
-		{"IsGone", apierrors.NewGone("old"), apierrors.IsGone},
+		{"IsGone", apierrors.NewGone("old"), apierrors.IsGone}, //nolint:staticcheck // it is what IsGone looks for
 		{"IsTooManyRequests", apierrors.NewTooManyRequests("busy", 1), apierrors.IsTooManyRequests},
 		{"IsForbidden", apierrors.NewForbidden(resource, "a", cause), apierrors.IsForbidden},
 		{"IsUnauthorized", apierrors.NewUnauthorized("who"), apierrors.IsUnauthorized},

@@ -83,18 +83,6 @@ func TestPickContext(t *testing.T) {
 	}
 }
 
-func TestOnThisMachine(t *testing.T) {
-	for server, want := range map[string]bool{
-		"https://127.0.0.1:6443": true, "https://[::1]:6443": true, "https://localhost:6443": true,
-		"127.0.0.5:80": true, "https://192.0.2.1:6443": false, "https://10.0.0.1": false,
-		"https://127.0.0.1.example.invalid": false, "https://no-such-host.invalid": false, "": false,
-	} {
-		if got := onThisMachine(server); got != want {
-			t.Errorf("%q: %v, want %v", server, got, want)
-		}
-	}
-}
-
 // TestSweep: namespaces of ours older than an hour go; younger ones, other people's and those that
 // are going already stay. Ages are by the server's clock, so this machine's does not matter.
 func TestSweep(t *testing.T) {

@@ -33,18 +33,19 @@ func (n *Namespace) Lost(ctx context.Context, quiet func() time.Duration) error 
 			continue
 		}
 		began := time.Now()
-		err := n.answers(ctx)
+		reason := n.answers(ctx)
+		if ctx.Err() != nil {
+			continue // and end above
+		}
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err == nil:
+		case reason == nil:
 			since = time.Time{}
 		case since.IsZero():
 			since = began
 		case time.Since(since) >= patience:
 			n.lost = true
 			return &Advice{
-				fmt.Sprintf("the server at %s does not answer any more: %v", n.cluster.Address(), err),
+				fmt.Sprintf("the server at %s does not answer any more: %v", n.cluster.Address(), reason),
 				fmt.Sprintf("Has the cluster been stopped? See: make status. Namespace %s stays on it; "+
 					"a lesson that runs an hour from now removes it.", n.Name),
 			}
