@@ -44,10 +44,12 @@ var (
 func TestDirect(t *testing.T) {
 	var names []string         // that the test itself finds in the lesson's namespace
 	var etcd [2]map[string]int // the server's own count before and after the step on etcd
+	ns := ""
 	run := runLesson(t, "01-direct", runOptions{
+		namespace: &ns,
 		before: func(n int) {
 			if n == 1 {
-				names = namesIn(t, newestNamespace(t, "01-direct"))
+				names = namesIn(t, ns)
 			}
 			if n == 4 {
 				etcd[0] = etcdRequests(t)

@@ -37,6 +37,7 @@ func TestFallback(t *testing.T) {
 	size := map[int]int64{}         // of what the informer's watch had brought by the end of a step
 	mark := lab.observer.Mark()
 	run := runLesson(t, "04-fallback", runOptions{
+		namespace: &ns,
 		before: func(n int) {
 			if n == 1 {
 				size[0] = configMaps(lab.observer.Since(mark)).Verb("watch", "").Bytes()
@@ -49,7 +50,6 @@ func TestFallback(t *testing.T) {
 			size[n] = configMaps(lab.observer.Since(mark)).Verb("watch", "").Bytes()
 			switch n {
 			case 1:
-				ns = newestNamespace(t, "04-fallback")
 				count = dataOf(t, ns, "app")["count"]
 			case 5:
 				children["a generated name"] = countOf(t, ns, "child=generated")

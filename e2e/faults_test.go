@@ -101,9 +101,6 @@ func runUnderFault(t *testing.T, lesson string, row faults.Row, c faults.Case) {
 				act(t, lesson, c.Act, proxy)
 			}
 		}}
-	if row.Slow { // many side by side
-		o.limit = 3 * limit
-	}
 	run, err := tryLesson(t, lesson, o)
 	record := proxy.Since(observer.Mark{})
 	defer func() {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,8 +27,35 @@ import (
 // comes.
 var prompt = regexp.MustCompile(`^-- (\S+): press Enter --$`)
 
-// limit is how long one run of a lesson may take: far more than any does, so that a hang fails.
-const limit = 2 * time.Minute
+// limit is after how long without a line and without a request a lesson hangs, on however busy a
+// machine.
+const limit = 3 * time.Minute
+
+// untilItHangs returns a context that ends when what moved counts has not changed for the limit.
+func untilItHangs(ctx context.Context, moved func() int) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		for last, since := moved(), time.Now(); ; {
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return
+			}
+			if now := moved(); now != last {
+				last, since = now, time.Now()
+			} else if time.Since(since) > limit {
+				cancel()
+			}
+		}
+	}()
+	return ctx, cancel
+}
+
+// requests counts those of an observer's that name a resource. The others may come from a lesson that
+// hangs: it asks whether the server is still there.
+func requests(proxy *observer.Observer, since observer.Mark) int {
+	return proxy.Since(since).Where(func(r observer.Request) bool { return r.Resource != "" }).Count()
+}
 
 // lessonRun is one run of a lesson under -pause, cut at its prompts.
 type lessonRun struct {
@@ -58,10 +85,11 @@ type runOptions struct {
 	// The same with the step's name. After the last step, entering is called with "end".
 	entering, leaving func(step string)
 	proxy             *observer.Observer
+	// namespace is set when the lesson has said what its namespace is called.
+	namespace *string
 	// started is given the lesson's process.
 	started func(*os.Process)
-	stderr  io.Writer     // if set, what goes to stderr goes there instead of into Output
-	limit   time.Duration // instead of the usual one
+	stderr  io.Writer // if set, what goes to stderr goes there instead of into Output
 }
 
 // runLesson runs a lesson through the observer to its end. It fails the test when the lesson fails.
@@ -86,7 +114,10 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	}
 	run = lessonRun{Name: name}
 	path := binary(t, name) // may have to be built, which is not part of the limit
-	ctx, cancel := context.WithTimeout(t.Context(), cmp.Or(o.limit, limit))
+	mark := proxy.Mark()
+	start := mark
+	var printed atomic.Int64 // lines
+	ctx, cancel := untilItHangs(t.Context(), func() int { return int(printed.Load()) + requests(proxy, start) })
 	defer cancel()
 
 	// The lesson finds the observer as a learner's lesson finds the cluster of the workspace.
@@ -117,7 +148,6 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	if err != nil {
 		return run, err
 	}
-	mark := proxy.Mark()
 	if err := cmd.Start(); err != nil {
 		return run, err
 	}
@@ -148,6 +178,13 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
+		printed.Add(1)
+		if m := namespaceLine.FindStringSubmatch(lines.Text()); m != nil {
+			run.Namespace = m[1]
+			if o.namespace != nil {
+				*o.namespace = m[1]
+			}
+		}
 		m := prompt.FindStringSubmatch(lines.Text())
 		if m == nil {
 			if !mutationWarning.MatchString(lines.Text()) {
@@ -164,14 +201,9 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 			o.entering(current)
 		}
 		mark = proxy.Mark()
-		if _, err := fmt.Fprintln(stdin); err != nil {
-			return run, err
-		}
+		_, _ = fmt.Fprintln(stdin) // a lesson that has ended reads no more: its exit code tells
 	}
 	run.Output = strings.Join(append(output, part...), "\n") + "\n"
-	if m := regexp.MustCompile(`(?m)^namespace +(\S+),`).FindStringSubmatch(run.Output); m != nil {
-		run.Namespace = m[1]
-	}
 	err = cmd.Wait()
 	run.Code = cmd.ProcessState.ExitCode()
 	if left, e := os.ReadFile(leaks); e != nil || len(left) > 0 {

@@ -58,10 +58,8 @@ func TestInformer(t *testing.T) {
 		return w
 	}
 	run := runLesson(t, "03-informer", runOptions{
+		namespace: &ns,
 		before: func(n int) {
-			if n == 1 {
-				ns = newestNamespace(t, "03-informer")
-			}
 			items[n] = configMapsOf(t, ns)
 		},
 		after: func(n int) {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -261,20 +263,47 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// runPlain runs a lesson as it is, without -pause, and returns what it printed where.
+// runPlain runs a lesson without -pause, and returns what it printed where.
 func runPlain(t *testing.T, lesson, dir string, args, env []string) (code int, stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	var out, errs lockedBuffer
+	ctx, cancel := untilItHangs(t.Context(), out.Len)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, lesson, args...)
+	cmd := exec.CommandContext(ctx, lesson, append([]string{ample}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(cleanEnv(dir), env...)
-	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // shows where it hangs
 	cmd.WaitDelay = 10 * time.Second
 	_ = cmd.Run()
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// ample is for lessons that are to come to their end, on however busy a machine. A later -timeout wins.
+const ample = "-timeout=15m"
+
+// lockedBuffer can be looked at while a process writes to it.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *lockedBuffer) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Len()
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 // kubeconfigFor writes a kubeconfig of one context, here, and returns the flag that names it.

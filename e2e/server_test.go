@@ -8,33 +8,12 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 )
-
-// newestNamespace is the one that the running lesson made.
-func newestNamespace(t *testing.T, lesson string) string {
-	t.Helper()
-	list, err := lab.client.CoreV1().Namespaces().List(t.Context(),
-		metav1.ListOptions{LabelSelector: "client-go-lessons/lesson=" + lesson})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var newest corev1.Namespace
-	for _, ns := range list.Items {
-		if ns.DeletionTimestamp == nil && !ns.CreationTimestamp.Before(&newest.CreationTimestamp) {
-			newest = ns
-		}
-	}
-	if newest.Name == "" {
-		t.Fatalf("lesson %s made no namespace", lesson)
-	}
-	return newest.Name
-}
 
 func namesIn(t *testing.T, namespace string) (names []string) {
 	t.Helper()

@@ -44,10 +44,11 @@ func TestWatch(t *testing.T) {
 	var bookmarked string    // what a watch of the test's own said in step 8
 	ended := map[int]error{} // by step: that it left no watch open
 	mark := lab.observer.Mark()
+	ns := ""
 	run := runLesson(t, "02-watch", runOptions{
+		namespace: &ns,
 		before: func(n int) {
 			if n == 2 {
-				ns := newestNamespace(t, "02-watch")
 				before = namesIn(t, ns)
 				own = watchBeside(t, ns)
 			}
@@ -55,11 +56,11 @@ func TestWatch(t *testing.T) {
 		after: func(n int) {
 			ended[n] = allWatchesEnd(t, mark)
 			if n == 2 {
-				after = namesIn(t, newestNamespace(t, "02-watch"))
+				after = namesIn(t, ns)
 				told = take(t, own, 3)
 			}
 			if n == 8 {
-				bookmarked = untilBookmark(t, newestNamespace(t, "02-watch"))
+				bookmarked = untilBookmark(t, ns)
 			}
 		},
 	})

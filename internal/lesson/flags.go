@@ -34,7 +34,7 @@ func parseFlags(l Lesson, args []string, stderr io.Writer) (options, error) {
 	fs.Func("step", "run the step of this `name` or number alone, with what it needs",
 		func(text string) (err error) { o.step, err = stepName(l, text); return err })
 	fs.BoolVar(&o.claims, "claims", false, "print which claims of docs/claims.md each step shows")
-	fs.DurationVar(&o.timeout, "timeout", 0, "give up after this `time` (default 2m0s, with -pause never)")
+	fs.DurationVar(&o.timeout, "timeout", 0, "give up after this `time` (default 10m, with -pause never)")
 	fs.Usage = func() {
 		fmt.Fprintf(stderr, "Lesson %s: %s\n\n%s\n\n", number(l), l.Title, strings.TrimSpace(l.About))
 		fmt.Fprintf(stderr, "Steps:\n")
@@ -65,7 +65,7 @@ func parseFlags(l Lesson, args []string, stderr io.Writer) (options, error) {
 		return fail("-timeout must not be negative: %s", o.timeout)
 	}
 	if o.timeout == 0 && !o.pause {
-		o.timeout = 2 * time.Minute
+		o.timeout = 10 * time.Minute // far from what a busy machine needs
 	}
 	return o, nil
 }

@@ -14,6 +14,7 @@ import (
 	"client-go-lessons/internal/term"
 
 	"go.uber.org/goleak"
+	"k8s.io/client-go/rest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -33,7 +34,7 @@ func TestStepsRunInOrderWithWhatTheyNeed(t *testing.T) {
 	for asked, want := range map[string]string{"": "[1 2 3]", "two": "[2]", "three": "[1 3]"} {
 		var ran []int
 		var out bytes.Buffer
-		r := &Run{out: term.NewPrinter(&out)}
+		r := &Run{Config: &rest.Config{}, out: term.NewPrinter(&out)}
 		if err := r.steps(t.Context(), threeSteps(&ran), options{step: asked}, nil, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +47,7 @@ func TestStepsRunInOrderWithWhatTheyNeed(t *testing.T) {
 func TestPauseWaitsBeforeEachStepAndBeforeTheEnd(t *testing.T) {
 	var ran []int
 	var out bytes.Buffer
-	r := &Run{out: term.NewPrinter(&out)}
+	r := &Run{Config: &rest.Config{}, out: term.NewPrinter(&out)}
 	l := threeSteps(&ran)
 	l.Sum = func(r *Run) { r.Say("done") }
 	if err := r.steps(t.Context(), l, options{pause: true}, bufio.NewReader(strings.NewReader("\n\n\n\n")), nil); err != nil {
@@ -64,7 +65,7 @@ func TestPauseWaitsBeforeEachStepAndBeforeTheEnd(t *testing.T) {
 func TestPauseNeedsSomebody(t *testing.T) {
 	var ran []int
 	var out bytes.Buffer
-	r := &Run{out: term.NewPrinter(&out)}
+	r := &Run{Config: &rest.Config{}, out: term.NewPrinter(&out)}
 	err := r.steps(t.Context(), threeSteps(&ran), options{pause: true}, bufio.NewReader(strings.NewReader("")), nil)
 	if err != nil || len(ran) != 3 {
 		t.Fatalf("ran %v: %v", ran, err)
@@ -76,7 +77,7 @@ func TestPauseNeedsSomebody(t *testing.T) {
 
 // TestTimeoutNamesTheStep: a step that hangs ends with the deadline, and the error says which it was.
 func TestTimeoutNamesTheStep(t *testing.T) {
-	r := &Run{out: term.NewPrinter(&bytes.Buffer{})}
+	r := &Run{Config: &rest.Config{}, out: term.NewPrinter(&bytes.Buffer{})}
 	l := Lesson{Name: "09-test", Steps: []Step{
 		{Name: "quick", Title: "quick", Run: func(context.Context, *Run) error { return nil }},
 		{Name: "stuck", Title: "stuck", Run: func(ctx context.Context, _ *Run) error { <-ctx.Done(); return ctx.Err() }},
@@ -92,7 +93,7 @@ func TestTimeoutNamesTheStep(t *testing.T) {
 
 func TestCloseRunsAfterAFailedStep(t *testing.T) {
 	closed := false
-	r := &Run{out: term.NewPrinter(&bytes.Buffer{})}
+	r := &Run{Config: &rest.Config{}, out: term.NewPrinter(&bytes.Buffer{})}
 	l := Lesson{Name: "09-test", Close: func() { closed = true }, Steps: []Step{
 		{Title: "bad", Run: func(context.Context, *Run) error { return errors.New("no") }}}}
 	if err := r.steps(t.Context(), l, options{}, nil, nil); err == nil || !closed {
@@ -127,7 +128,7 @@ func TestFlags(t *testing.T) {
 
 func TestTheDeadlineIsTwoMinutesButNoneWithPause(t *testing.T) {
 	for args, want := range map[string]time.Duration{
-		"": 2 * time.Minute, "-timeout 5s": 5 * time.Second, "-pause": 0, "-pause -timeout 5s": 5 * time.Second} {
+		"": 10 * time.Minute, "-timeout 5s": 5 * time.Second, "-pause": 0, "-pause -timeout 5s": 5 * time.Second} {
 		o, err := parseFlags(Lesson{Name: "09-test"}, strings.Fields(args), &bytes.Buffer{})
 		if err != nil || o.timeout != want {
 			t.Errorf("%q: %s, %v; want %s", args, o.timeout, err, want)

@@ -16,6 +16,7 @@ import (
 
 	"client-go-lessons/internal/cluster"
 	"client-go-lessons/internal/term"
+	"client-go-lessons/internal/wire"
 )
 
 // Exit codes of a lesson.
@@ -188,11 +189,12 @@ func (r *Run) steps(
 		ctx, stop = context.WithTimeout(ctx, opts.timeout)
 		defer stop()
 	}
+	wire.NoticeEndlessSync(r.Config, mostSyncs, silentSync, func() { cancel(endlessSync) })
 	at := preparing
 	defer func() {
-		var lost *cluster.Advice
-		if cause := context.Cause(ctx); err != nil && errors.As(cause, &lost) {
-			err = lost
+		var told *cluster.Advice
+		if cause := context.Cause(ctx); err != nil && errors.As(cause, &told) {
+			err = told
 		} else if err != nil && (errors.Is(ctx.Err(), context.DeadlineExceeded) || foresees(err)) {
 			err = &timeoutError{at: at, after: opts.timeout, err: err}
 		}
@@ -249,6 +251,19 @@ func (r *Run) steps(
 		r.out.Lines("", fmt.Sprintf("Why all this is so, and what to try: docs/%s.md", l.Name))
 	}
 	return nil
+}
+
+// A list by watch is endless when so many begin in vain, or one is silent for so long in the middle.
+const (
+	mostSyncs  = 20
+	silentSync = 15 * time.Second
+)
+
+// endlessSync ends a lesson whose informer would wait for its sync for ever.
+var endlessSync = &cluster.Advice{
+	What: "an informer cannot sync: the lists that its watches start with do not come to their end",
+	Next: "The server, or a proxy before it, drops what ends them. " +
+		"Run the lesson with KUBE_FEATURE_WatchListClient=false, which has client-go list first",
 }
 
 // watchServer cancels once the server is gone, until the function that it returns is called.

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"k8s.io/client-go/rest"
+
 	"client-go-lessons/internal/term"
 )
 
@@ -14,7 +16,7 @@ import (
 func TestProgressIsForTerminals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		r := &Run{out: term.NewPrinter(&out)}
+		r := &Run{Config: &rest.Config{}, out: term.NewPrinter(&out)}
 		wait := func(context.Context, *Run) error { time.Sleep(time.Minute); return nil }
 		l := Lesson{Name: "09-test", Setup: wait, Steps: []Step{{Title: "wait", Run: wait}}}
 		if err := r.steps(t.Context(), l, options{}, nil, nil); err != nil {

@@ -256,7 +256,7 @@ func TestNoticeEndlessSync(t *testing.T) {
 			return stream.Read(p[:min(7, len(p))]) // the mark arrives in parts
 		}))
 		told := 0
-		wire.NoticeEndlessSync(cfg, most, func() { told++ })
+		wire.NoticeEndlessSync(cfg, most, far, func() { told++ })
 		client := clientset(t, cfg).CoreV1().ConfigMaps("ns")
 		for range 2 * most {
 			stream = strings.NewReader(c.stream)
@@ -267,6 +267,20 @@ func TestNoticeEndlessSync(t *testing.T) {
 		if told != c.want {
 			t.Errorf("%s: told %d times, want %d", c.name, told, c.want)
 		}
+	}
+}
+
+// TestNoticeSilentSync begins a watch that starts with a list, of which not a byte comes.
+func TestNoticeSilentSync(t *testing.T) {
+	cfg := newServer(t).config()
+	told := make(chan struct{}, 1)
+	wire.NoticeEndlessSync(cfg, 2, time.Millisecond, func() { told <- struct{}{} })
+	yes := true
+	open(t, clientset(t, cfg).CoreV1().ConfigMaps("ns"), metav1.ListOptions{SendInitialEvents: &yes})
+	select {
+	case <-told:
+	case <-time.After(far):
+		t.Error("not told")
 	}
 }
 
