@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/informers"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"client-go-lessons/fresh"
+)
+
+const probe = "probe" // the ConfigMap that is written and read
+
+// BenchmarkAfterWrite writes one ConfigMap again and again and reads it after each answer, in each way
+// that there is, while others write a hundred more.
+func BenchmarkAfterWrite(b *testing.B) {
+	for _, load := range loads {
+		b.Run("others="+load[1], func(b *testing.B) {
+			c := newChase(b)
+			c.writeAsOthers(b, map[string]float32{"0": 0, "100": 100, "500": 500, "max": -1}[load[1]])
+			for _, p := range c.peers() {
+				b.Run("read="+p.name, func(b *testing.B) { c.measure(b, p) })
+			}
+		})
+	}
+}
+
+// peer is one way to read what was just written. Some must be told of the write before they read.
+type peer struct {
+	name  string
+	write func(ctx context.Context, cm *corev1.ConfigMap) (*corev1.ConfigMap, error) // nil: by the clientset
+	read  func(ctx context.Context, written *corev1.ConfigMap) (*corev1.ConfigMap, error)
+}
+
+// chase has an informer and a plain watch on one connection, both of one namespace.
+type chase struct {
+	*client
+	others   *client // of those who write
+	ns       string
+	informer cache.SharedIndexInformer
+	lister   corelisters.ConfigMapNamespaceLister
+	waiter   *fresh.Waiter
+	events   chan sighting // of the probe, from the plain watch
+}
+
+type sighting struct {
+	version string
+	at      time.Time
+}
+
+func newChase(b *testing.B) *chase {
+	c := &chase{client: newClient(b, -1), ns: newNamespace(b, 100), events: make(chan sighting, 1000)}
+	api := c.CoreV1().ConfigMaps(c.ns)
+	_, err := api.Create(b.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: probe}}, metav1.CreateOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	factory := informers.NewSharedInformerFactoryWithOptions(c, 0, informers.WithNamespace(c.ns))
+	c.informer = factory.Core().V1().ConfigMaps().Informer()
+	c.lister = factory.Core().V1().ConfigMaps().Lister().ConfigMaps(c.ns)
+	if c.waiter, err = fresh.NewWaiter(c.informer); err != nil {
+		b.Fatal(err)
+	}
+	startFactory(b, factory)
+	w, err := api.Watch(context.Background(), metav1.ListOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(w.Stop)
+	go func() {
+		for event := range w.ResultChan() {
+			if cm, ok := event.Object.(*corev1.ConfigMap); ok && cm.Name == probe {
+				c.events <- sighting{cm.ResourceVersion, time.Now()}
+			}
+		}
+		close(c.events)
+	}()
+	return c
+}
+
+// seen waits until the plain watch has the event of that version, and returns when that was.
+func (c *chase) seen(version string) (time.Time, error) {
+	for event := range c.events {
+		if event.version == version {
+			return event.at, nil
+		}
+	}
+	return time.Time{}, errors.New("the plain watch ended")
+}
+
+func (c *chase) measure(b *testing.B, p peer) {
+	api := c.CoreV1().ConfigMaps(c.ns)
+	if p.write == nil {
+		p.write = func(ctx context.Context, cm *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+			return api.Update(ctx, cm, metav1.UpdateOptions{})
+		}
+	}
+	ctx := b.Context()
+	cm, err := api.Get(ctx, probe, metav1.GetOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var answer, event, fresh, after durations // the first three from the moment of sending
+	var stale, requests float64
+	c.others.count.Lap()
+	began := time.Now()
+	for b.Loop() {
+		cm.Data = map[string]string{"at": strconv.FormatInt(time.Now().UnixNano(), 10)}
+		sent := time.Now()
+		if cm, err = p.write(ctx, cm); err != nil {
+			b.Fatal(err)
+		}
+		c.count.Lap()
+		answered := time.Now()
+		got, err := p.read(ctx, cm)
+		done := time.Now()
+		if err != nil {
+			b.Fatal(err)
+		}
+		requests += float64(c.count.Lap().Total())
+		if ok, err := atLeast(got, cm.ResourceVersion); err != nil {
+			b.Fatal(err)
+		} else if !ok {
+			stale++
+		}
+		raw, err := c.seen(cm.ResourceVersion)
+		if err != nil {
+			b.Fatal(err)
+		}
+		answer, event = append(answer, float64(answered.Sub(sent))), append(event, float64(raw.Sub(sent)))
+		fresh, after = append(fresh, float64(done.Sub(sent))), append(after, float64(done.Sub(answered)))
+	}
+	answer.report(b, "answer-")
+	event.report(b, "event-")
+	fresh.report(b, "fresh-")
+	after.report(b, "after-")
+	b.ReportMetric(requests/float64(b.N), "requests/op")
+	b.ReportMetric(stale/float64(b.N), "stale/op")
+	b.ReportMetric(float64(c.others.count.Lap().Total())/time.Since(began).Seconds(), "others/s")
+}
+
+func atLeast(cm *corev1.ConfigMap, version string) (bool, error) {
+	order, err := resourceversion.CompareResourceVersion(cm.ResourceVersion, version)
+	return order >= 0 && err == nil, err
+}
+
+// peers are the ways to read that need client-go alone.
+func (c *chase) peers() []peer {
+	type read = func(ctx context.Context, written *corev1.ConfigMap) (*corev1.ConfigMap, error)
+	live := func(ctx context.Context, _ *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+		return c.CoreV1().ConfigMaps(c.ns).Get(ctx, probe, metav1.GetOptions{})
+	}
+	poll := func(every time.Duration) read {
+		return func(ctx context.Context, written *corev1.ConfigMap) (cm *corev1.ConfigMap, err error) {
+			err = wait.PollUntilContextCancel(ctx, every, true, func(context.Context) (bool, error) {
+				if cm, err = c.lister.Get(probe); err != nil {
+					return false, err
+				}
+				return atLeast(cm, written.ResourceVersion)
+			})
+			return cm, err
+		}
+	}
+	mutations := cache.NewIntegerResourceVersionMutationCache(klog.Background(), c.informer.GetStore(), c.informer.GetIndexer(),
+		time.Minute, false)
+	return []peer{
+		{"cache", nil, func(context.Context, *corev1.ConfigMap) (*corev1.ConfigMap, error) { return c.lister.Get(probe) }},
+		{"fresh", nil, func(ctx context.Context, written *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+			if err := c.waiter.Wait(ctx, written.ResourceVersion); err != nil {
+				return nil, err
+			}
+			return c.lister.Get(probe)
+		}},
+		{"live-if-behind", nil, func(ctx context.Context, written *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+			if ok, err := fresh.Reached(c.informer.GetStore(), written.ResourceVersion); !ok || err != nil {
+				return live(ctx, written)
+			}
+			return c.lister.Get(probe)
+		}},
+		{"live", nil, live},
+		{"mutation-cache", nil, func(_ context.Context, written *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+			mutations.Mutation(written)
+			obj, _, err := mutations.GetByKey(c.ns + "/" + probe)
+			cm, ok := obj.(*corev1.ConfigMap)
+			if !ok && err == nil {
+				err = fmt.Errorf("the MutationCache has a %T", obj)
+			}
+			return cm, err
+		}},
+		{"poll-10ms", nil, poll(10 * time.Millisecond)},
+		{"poll-100ms", nil, poll(100 * time.Millisecond)},
+	}
+}
+
+// writeAsOthers changes the hundred other ConfigMaps, that many a second, until the benchmark ends.
+func (c *chase) writeAsOthers(b *testing.B, perSecond float32) {
+	c.others = newClient(b, perSecond) // client-go's own rate limiter paces the writes
+	if perSecond == 0 {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		err := inParallel(func(worker int) error {
+			for i := worker; ctx.Err() == nil; i += 16 {
+				patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"at":"%d"}}}`, time.Now().UnixNano())
+				_, err := c.others.CoreV1().ConfigMaps(c.ns).Patch(context.Background(), item(i%100), types.MergePatchType, patch,
+					metav1.PatchOptions{})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Error("write as others would:", err)
+		}
+	})
+	b.Cleanup(func() { cancel(); running.Wait() })
+}
