@@ -28,6 +28,9 @@ const maxFrame = 64 << 20
 type frame struct {
 	event watch.EventType
 	raw   []byte
+	// meta and code are known only where details are asked for; see readEvent.
+	meta *Meta
+	code int
 }
 
 // splitter cuts a watch's body into frames, however it arrives in pieces. The

@@ -1,8 +1,10 @@
 package observer
 
 import (
+	"bufio"
 	"context"
 	"maps"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -14,8 +16,14 @@ import (
 type journal struct {
 	mu      sync.Mutex
 	entries []*entry
+	begun   int // requests, those included that are not kept
 	conns   int
 	closed  bool
+	// forgetful keeps no entries: who follows the record has them.
+	forgetful bool
+	details   bool
+	followers map[*follower]struct{}
+	finished  bool
 	// changed is closed and replaced whenever something changes.
 	changed chan struct{}
 }
@@ -28,8 +36,11 @@ type entry struct {
 	cancel   context.CancelFunc
 }
 
-func newJournal() *journal {
-	return &journal{changed: make(chan struct{})}
+func newJournal(o options) *journal {
+	return &journal{
+		forgetful: o.withoutRecord, details: o.details,
+		followers: make(map[*follower]struct{}), changed: make(chan struct{}),
+	}
 }
 
 // update changes the journal and wakes those who wait for a change.
@@ -63,15 +74,22 @@ func (j *journal) begin(request Request, cancel context.CancelFunc, begun func()
 			return
 		}
 		begun()
-		request.ID = len(j.entries) + 1
+		j.begun++
+		request.ID = j.begun
 		e = &entry{Request: request, snapshot: request, cancel: cancel}
-		j.entries = append(j.entries, e)
+		if !j.forgetful {
+			j.entries = append(j.entries, e)
+		}
+		j.tell(Change{What: Began, Request: request})
 	})
 	return e
 }
 
 func (j *journal) answered(e *entry, status int, header http.Header) {
-	j.update(func() { e.Status, e.Header = status, header })
+	j.update(func() {
+		e.Status, e.Header = status, header
+		j.tell(Change{What: Answered, Request: e.copy()})
+	})
 }
 
 func (j *journal) wrote(e *entry, bytes int, frames []frame) {
@@ -82,14 +100,25 @@ func (j *journal) wrote(e *entry, bytes int, frames []frame) {
 				e.Events = make(map[watch.EventType]int)
 			}
 			e.Events[f.event]++
+			if f.code != 0 {
+				e.ErrorCode = f.code
+			}
+			j.tell(Change{What: Event, Request: e.snapshot, EventType: f.event, Object: f.meta, Code: f.code})
 		}
 	})
 }
 
-func (j *journal) end(e *entry) {
+// failed notes why the API server gave no answer, or not all of one.
+func (j *journal) failed(e *entry, err error) {
+	j.update(func() { e.Failure = err.Error() })
+}
+
+func (j *journal) end(e *entry, by EndedBy, got *Meta, hash uint64) {
 	j.update(func() {
 		e.Open = false
 		e.Duration = time.Since(e.Start)
+		e.EndedBy, e.Got, e.Hash = by, got, hash
+		j.tell(Change{What: Ended, Request: e.copy()})
 	})
 }
 
@@ -154,11 +183,19 @@ type recorder struct {
 	entry   *entry
 	frames  *splitter
 	started bool
+	body    *body // nil when the answer is not looked into
 }
 
 // Unwrap lets an http.ResponseController flush the client's side.
 func (w *recorder) Unwrap() http.ResponseWriter {
 	return w.ResponseWriter
+}
+
+// Hijack hands over the connection of an answer that changes the protocol.
+func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.started = true
+	w.journal.answered(w.entry, http.StatusSwitchingProtocols, http.Header{})
+	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
 // WriteHeader sends the answer's head.
@@ -167,6 +204,9 @@ func (w *recorder) WriteHeader(status int) {
 		w.started = true
 		w.journal.answered(w.entry, status, w.Header().Clone())
 		w.frames = eventSplitter(w.entry.snapshot, status, w.Header())
+		if w.journal.details {
+			w.body = newBody(w.entry.snapshot, status, w.Header())
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -180,6 +220,7 @@ func (w *recorder) Write(p []byte) (int, error) {
 	if w.frames != nil {
 		frames = w.frames.push(p)
 	}
+	w.look(p, frames)
 	w.journal.wrote(w.entry, len(p), frames)
 	n, err := w.ResponseWriter.Write(p)
 	if n < len(p) {

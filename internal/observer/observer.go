@@ -69,7 +69,19 @@ type Observer struct {
 type Option func(*options)
 
 type options struct {
-	http1Only bool
+	http1Only, details, withoutRecord bool
+}
+
+// WithDetails makes the observer look into what passes for the metadata of single objects, and ask
+// the server not to compress watches, in whose compressed form it sees no events.
+func WithDetails() Option {
+	return func(o *options) { o.details = true }
+}
+
+// WithoutRecord makes the observer keep no record, so that it needs no more memory the longer it
+// runs: Since and Wait show no requests, and Abort finds none. Follow shows all.
+func WithoutRecord() Option {
+	return func(o *options) { o.withoutRecord = true }
 }
 
 // WithHTTP1Only makes the observer refuse HTTP/2, as some proxies in front of
@@ -105,7 +117,7 @@ func Start(target *rest.Config, opts ...Option) (*Observer, error) {
 		authority: authority,
 		token:     rand.Text(),
 		upstream:  upstream,
-		journal:   newJournal(),
+		journal:   newJournal(o),
 		stop:      stop,
 		served:    make(chan struct{}),
 	}
@@ -165,6 +177,7 @@ func (o *Observer) Close() error {
 		o.handlers.Wait()
 		o.listener.conns.Wait()
 		o.upstream.close()
+		o.journal.finish()
 	})
 	return o.closeErr
 }
@@ -225,6 +238,9 @@ func (o *Observer) serve(w http.ResponseWriter, r *http.Request) {
 
 	request := parseRequest(r)
 	request.Conn = connOf(ctx).id
+	if o.journal.details {
+		readSent(&request, r)
+	}
 	faults := o.rules.matching(request)
 	request.Injected = names(faults)
 	entry := o.begin(request, cancel)
@@ -232,9 +248,16 @@ func (o *Observer) serve(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer o.handlers.Done()
-	defer o.journal.end(entry)
+	answer := &recorder{ResponseWriter: w, journal: o.journal, entry: entry}
+	by := ByServer
 	defer func() {
-		switch p := recover(); p {
+		got, hash := answer.body.finish(by)
+		o.journal.end(entry, by, got, hash)
+	}()
+	defer func() {
+		p := recover()
+		by = endedBy(r.Context(), p, request.Injected)
+		switch p {
 		case nil, errEndAnswer:
 		case errResetConnection:
 			connOf(ctx).reset()
@@ -249,7 +272,21 @@ func (o *Observer) serve(w http.ResponseWriter, r *http.Request) {
 		handler = faults[i].wrap(handler)
 	}
 	ctx = context.WithValue(ctx, requestKey{}, entry.snapshot)
-	handler.ServeHTTP(&recorder{ResponseWriter: w, journal: o.journal, entry: entry}, r.WithContext(ctx))
+	ctx = context.WithValue(ctx, failureKey{}, func(err error) { o.journal.failed(entry, err) })
+	handler.ServeHTTP(answer, r.WithContext(ctx))
+}
+
+// endedBy says who ended an answer whose handler panicked with p, or with nothing.
+func endedBy(client context.Context, p any, injected string) EndedBy {
+	switch {
+	case client.Err() != nil:
+		return ByClient
+	case p == nil:
+		return ByServer
+	case injected != "":
+		return ByFault
+	}
+	return ByLoss
 }
 
 // begin adds a request to the record, unless the observer is closing.

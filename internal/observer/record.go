@@ -54,9 +54,37 @@ type Request struct {
 	// Open says that the answer has not ended. A client that has read all of
 	// an answer may have done so a moment before the observer notices.
 	Open bool
+	// EndedBy says who ended the answer, "" while Open.
+	EndedBy EndedBy
+	// Failure is why the API server gave no answer or broke one off, "" if it did neither.
+	Failure string
 	// Injected names the faults that were applied, joined by "+".
 	Injected string
+
+	// The following are known only to an observer that was started WithDetails.
+
+	// Sent is the metadata of the object that a create, an update or a patch sends, and Got that of
+	// the one object in the answer, once the answer has ended. Either may be nil.
+	Sent, Got *Meta
+	// SentBytes is the length of the body of a create, an update or a patch.
+	SentBytes int64
+	// Hash is of the whole body that answers a get or a list, 0 when there is none. Within one
+	// process, equal hashes are equal answers.
+	Hash uint64
+	// ErrorCode is the status code of a watch's event of type ERROR, such as 410.
+	ErrorCode int
 }
+
+// EndedBy says who ended an answer.
+type EndedBy string
+
+// Who may end an answer.
+const (
+	ByServer EndedBy = "server" // in good order
+	ByClient EndedBy = "client" // stopped reading, or went away
+	ByFault  EndedBy = "fault"  // was injected
+	ByLoss   EndedBy = "loss"   // of the connection to the server
+)
 
 // String returns the request on one line, for a failing test's log.
 func (r Request) String() string {

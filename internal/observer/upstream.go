@@ -21,7 +21,10 @@ type upstream struct {
 	url *url.URL
 	// own adds the target's credentials to a request, bare adds none.
 	own, bare http.RoundTripper
-	dial      func(ctx context.Context, network, address string) (net.Conn, error)
+	// ownHTTP1 and bareHTTP1 are for requests that HTTP/2 has no form for: exec, attach and
+	// port-forward upgrade their connection to another protocol.
+	ownHTTP1, bareHTTP1 http.RoundTripper
+	dial                func(ctx context.Context, network, address string) (net.Conn, error)
 
 	mu     sync.Mutex
 	closed bool
@@ -56,7 +59,14 @@ func newUpstream(target *rest.Config) (*upstream, error) {
 	if u.own, err = rest.TransportFor(config); err != nil {
 		return nil, err
 	}
-	u.bare, err = rest.TransportFor(rest.AnonymousClientConfig(config))
+	if u.bare, err = rest.TransportFor(rest.AnonymousClientConfig(config)); err != nil {
+		return nil, err
+	}
+	config.NextProtos = []string{"http/1.1"}
+	if u.ownHTTP1, err = rest.TransportFor(config); err != nil {
+		return nil, err
+	}
+	u.bareHTTP1, err = rest.TransportFor(rest.AnonymousClientConfig(config))
 	return u, err
 }
 
@@ -71,6 +81,10 @@ func (u *upstream) handler() http.Handler {
 		ModifyResponse: watchForLoss,
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			proxy.ServeHTTP(w, r)
+			return
+		}
 		// The whole body first. A server may refuse a request before it has read it; then the proxy
 		// waits for the rest of the body, which the client, having its answer, may never send.
 		body, err := io.ReadAll(r.Body)
@@ -89,24 +103,41 @@ func (u *upstream) handler() http.Handler {
 // RoundTrip sends a request with the token that it carries or, when it has
 // none, with the target's credentials; see authenticate.
 func (u *upstream) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Header.Get("Authorization") != "" {
-		return u.bare.RoundTrip(r)
+	own, bare := u.own, u.bare
+	if r.Header.Get("Upgrade") != "" {
+		own, bare = u.ownHTTP1, u.bareHTTP1
 	}
-	return u.own.RoundTrip(r)
+	if r.Header.Get("Authorization") != "" {
+		return bare.RoundTrip(r)
+	}
+	return own.RoundTrip(r)
+}
+
+type failureKey struct{}
+
+// noteFailure enters into the record why there is no answer, or not all of one.
+func noteFailure(ctx context.Context, err error) {
+	if note, ok := ctx.Value(failureKey{}).(func(error)); ok {
+		note(err)
+	}
 }
 
 // unreachable treats the client as a dead server would. An answer such as 502
 // would be one that no API server gives.
-func unreachable(_ http.ResponseWriter, r *http.Request, _ error) {
+func unreachable(_ http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
 		panic(http.ErrAbortHandler)
 	}
+	noteFailure(r.Context(), err)
 	panic(errResetConnection)
 }
 
 // watchForLoss makes the loss of the connection to the server in the middle
 // of an answer a loss of the connection to the client.
 func watchForLoss(r *http.Response) error {
+	if r.StatusCode == http.StatusSwitchingProtocols {
+		return nil // the proxy copies both ways, and ends one way when the other ends
+	}
 	r.Body = &lossyBody{ReadCloser: r.Body, ctx: r.Request.Context()}
 	return nil
 }
@@ -121,6 +152,7 @@ func (b *lossyBody) Read(p []byte) (int, error) {
 	// The server may also break off a single stream; the two HTTP/2
 	// implementations in use share no type for that, but the wording.
 	if n == 0 && err != nil && err != io.EOF && b.ctx.Err() == nil && !strings.HasPrefix(err.Error(), "stream error:") {
+		noteFailure(b.ctx, err)
 		panic(errResetConnection)
 	}
 	return n, err
