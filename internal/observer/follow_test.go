@@ -213,7 +213,7 @@ func TestUpgradesPass(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", protocol)
 				_, _ = io.Copy(conn, in)
 			}))
@@ -233,7 +233,7 @@ func TestUpgradesPass(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			fmt.Fprintf(conn, "POST /api/v1/namespaces/demo/pods/web/exec?command=ls HTTP/1.1\r\nHost: x\r\n"+
 				"Authorization: Bearer %s\r\nConnection: Upgrade\r\nUpgrade: %s\r\nContent-Length: 0\r\n\r\n", o.token, protocol)
 			in := bufio.NewReader(conn)
