@@ -16,8 +16,10 @@ import (
 type Cluster struct {
 	Config  *rest.Config // for clients: change a copy (rest.CopyConfig)
 	Context string       // name of the kubeconfig context
-	Source  string       // where the kubeconfig came from, for people
-	Version string       // of the server, such as v1.37.2. Find leaves it empty
+	// Namespace is the one that the context names, or "".
+	Namespace string
+	Source    string // where the kubeconfig came from, for people
+	Version   string // of the server, such as v1.37.2. Find leaves it empty
 }
 
 // Connect is [Find], and asks the server for its version.

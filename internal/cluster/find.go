@@ -43,7 +43,7 @@ func Find(kubeconfig, contextName string) (*Cluster, error) {
 			"Mend the file, or name another context with -context."}
 	}
 	cfg.UserAgent = rest.DefaultKubernetesUserAgent()
-	c := &Cluster{Config: cfg, Context: name, Source: source}
+	c := &Cluster{Config: cfg, Context: name, Namespace: raw.Contexts[name].Namespace, Source: source}
 	if contextName == "" && (cfg.Proxy != nil || !onThisMachine(cfg.Host)) {
 		return nil, c.refusal(madeBy(raw, name))
 	}

@@ -24,6 +24,7 @@ type Request struct {
 	// Verb is list, get, watch, create, update, patch, delete or
 	// deletecollection; "" when the path names no resource.
 	Verb        string
+	Method      string // of HTTP
 	Path        string
 	APIGroup    string
 	Namespace   string

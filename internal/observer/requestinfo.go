@@ -13,6 +13,7 @@ func parseRequest(r *http.Request) Request {
 	request := Request{
 		Start:     time.Now(),
 		Open:      true,
+		Method:    r.Method,
 		Path:      r.URL.Path,
 		Query:     r.URL.Query(),
 		Proto:     r.Proto,
