@@ -55,9 +55,10 @@ func parseWhich(text string) (m observer.Match, err error) {
 		return m, fmt.Errorf(`%q is not VERB/RESOURCE or VERB/RESOURCE/NAME`, text)
 	}
 	for i, part := range parts {
-		if part == "*" {
+		switch part {
+		case "*":
 			parts[i] = ""
-		} else if part == "" {
+		case "":
 			return m, fmt.Errorf(`%q has an empty part: * stands for any`, text)
 		}
 	}

@@ -119,6 +119,10 @@ func complainOfCommand(name string, err error) int {
 		fmt.Fprintf(os.Stderr, "observe: %s is no program that you may run.\nMake it executable (chmod +x), or name another.\n", name)
 		return exitNotRunnable
 	}
-	fmt.Fprintf(os.Stderr, "observe: there is no command %s.\nCheck its name, and its folder: ./%s for one that is here.\n", name, name)
+	next := "Check its path."
+	if !strings.Contains(name, "/") {
+		next = fmt.Sprintf("Check its name; one that is in this folder is ./%s.", name)
+	}
+	fmt.Fprintf(os.Stderr, "observe: there is no command %s.\n%s\n", name, next)
 	return exitNoCommand
 }

@@ -84,7 +84,7 @@ func (s *summary) requestRows() [][]any {
 		f := s.rows[key]
 		p50, slowest := "-", "-"
 		if f.ended > 0 {
-			p50, slowest = advice.Duration(median(f.times)), advice.Duration(f.slowest)
+			p50, slowest = advice.Duration(min(median(f.times), f.slowest)), advice.Duration(f.slowest)
 		}
 		rows = append(rows, []any{key.resource, key.verb, advice.Number(f.requests), advice.Size(f.bytes), p50, slowest, errorsOf(f.errors)})
 	}
@@ -114,7 +114,7 @@ func errorsOf(errors map[int]int) string {
 
 // watchRows is the table of watches.
 func (s *summary) watchRows() [][]any {
-	rows := [][]any{{"watches on", "begun", "at once", "events", "p50", "ended by"}}
+	rows := [][]any{{"watches on", "begun", "at once", "events", "lasted", "ended by"}}
 	for _, key := range slices.SortedFunc(maps.Keys(s.watches), func(a, b watched) int {
 		return cmp.Or(cmp.Compare(s.watches[b].begun, s.watches[a].begun), cmp.Compare(a.resource+a.namespace+a.selector, b.resource+b.namespace+b.selector))
 	}) {
