@@ -35,8 +35,10 @@ func pages(t *testing.T) []string {
 //
 //	<!-- code: lessons/01-direct/main.go func direct.list -->
 //	<!-- code: lessons/01-direct/main.go func direct.list without comment -->
+//	<!-- code: lessons/03-informer/main.go func readFromCache with imports -->
 //	<!-- code: lessons/01-direct/main.go func direct.list from "list, err :=" to "took :=" -->
 //	<!-- output: lessons/01-direct/output.txt step 3 -->
+//	<!-- output: lessons/01-direct/output.txt technique -->
 //	<!-- output: lessons/01-direct/output.txt end -->
 //	<!-- edit: lessons/01-direct/main.go -->
 //
@@ -92,8 +94,8 @@ func firstDifference(text, want string) string {
 var (
 	markerExpr = regexp.MustCompile(`^<!-- (code|output|edit): (\S+)(?: (.*))? -->$`)
 	looksExpr  = regexp.MustCompile(`^\s*<!--\s*(code|output|edit)\b`)
-	codeExpr   = regexp.MustCompile(`^func (\S+)( without comment)?(?: from "([^"]+)")?(?: to "([^"]+)")?$`)
-	outputExpr = regexp.MustCompile(`^(?:step (\d+)|end)$`)
+	codeExpr   = regexp.MustCompile(`^func (\S+)( without comment| with imports)?(?: from "([^"]+)")?(?: to "([^"]+)")?$`)
+	outputExpr = regexp.MustCompile(`^(?:step (\d+)|technique|end)$`)
 	fenceExpr  = regexp.MustCompile("^\\s*(`{3,}|~{3,})\\s*([\\w-]*)")
 	languages  = map[string]string{"code": "go", "output": "text", "edit": "diff"} // by kind of source
 )
@@ -178,9 +180,9 @@ func source(root, kind, path, what string, block []string) ([]string, error) {
 func code(path, text, what string) ([]string, error) {
 	m := codeExpr.FindStringSubmatch(what)
 	if m == nil {
-		return nil, fmt.Errorf(`%q is not: func NAME [without comment] [from "TEXT"] [to "TEXT"]`, what)
+		return nil, fmt.Errorf(`%q is not: func NAME [without comment|with imports] [from "TEXT"] [to "TEXT"]`, what)
 	}
-	name, bare, from, to := m[1], m[2] != "", m[3], m[4]
+	name, bare, from, to := m[1], m[2] == " without comment", m[3], m[4]
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, path, text, parser.ParseComments)
 	if err != nil {
@@ -199,9 +201,43 @@ func code(path, text, what string) ([]string, error) {
 			begin = f.Doc.Pos()
 		}
 		lines := strings.Split(text, "\n") // whole ones, for the tabs before and the comment after
-		return dedent(lines[files.Position(begin).Line-1 : files.Position(end-1).Line]), nil
+		part := dedent(lines[files.Position(begin).Line-1 : files.Position(end-1).Line])
+		if m[2] == " with imports" {
+			part = append(importsOf(file, f), part...)
+		}
+		return part, nil
 	}
 	return nil, fmt.Errorf("there is no func %s", name)
+}
+
+// importsOf are the imports of a file that one of its functions uses.
+func importsOf(file *ast.File, f *ast.FuncDecl) (lines []string) {
+	used := map[string]bool{}
+	ast.Inspect(f, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			if id, ok := s.X.(*ast.Ident); ok {
+				used[id.Name] = true
+			}
+		}
+		return true
+	})
+	own := false // whether the last one was of the standard library
+	for _, spec := range file.Imports {
+		path := strings.Trim(spec.Path.Value, `"`)
+		name, line := filepath.Base(path), spec.Path.Value
+		if spec.Name != nil {
+			name, line = spec.Name.Name, spec.Name.Name+" "+line
+		}
+		if !used[name] {
+			continue
+		}
+		if own && strings.Contains(path, ".") {
+			lines = append(lines, "")
+		}
+		own = !strings.Contains(path, ".")
+		lines = append(lines, "\t"+line)
+	}
+	return append(append([]string{"import ("}, lines...), ")", "")
 }
 
 // funcName is main for a function, direct.list for a method of direct or *direct.
@@ -268,14 +304,18 @@ func dedent(lines []string) []string {
 	return cut
 }
 
-// output is a step of a recorded run, with its heading, or what the lesson says at its end.
+// output is a step of a recorded run, with its heading, or what the lesson says of its technique, or
+// at its end.
 func output(text, what string) ([]string, error) {
 	m := outputExpr.FindStringSubmatch(what)
 	if m == nil {
-		return nil, fmt.Errorf("%q is neither step N nor end", what)
+		return nil, fmt.Errorf("%q is not: step N, technique or end", what)
 	}
 	begins := "What you can now say"
-	if m[1] != "" {
+	switch {
+	case what == "technique":
+		begins = "The technique in one piece"
+	case m[1] != "":
 		begins = m[1] + " "
 	}
 	var lines []string
@@ -429,8 +469,8 @@ func anchors(text string) (names []string) {
 func TestQuote(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{
-		"a.go":  "package a\n\n// read reads.\nfunc (l *lesson) read() {\n\tif true {\n\t\tlist()\n\t}\n\tget() // it\n}\n\nfunc list() {}\n",
-		"o.txt": "Lesson 01\n\n1  One   N1\n   a\n   b\n\n10 Ten\n   c\n\nWhat you can now say\n   d\n",
+		"a.go":  "package a\n\nimport (\n\t\"fmt\"\n\t\"os\"\n\n\tcore \"k8s.io/v1\"\n)\n\n// read reads.\nfunc (l *lesson) read() {\n\tif true {\n\t\tlist()\n\t}\n\tget() // it\n}\n\nfunc list() {}\n\nfunc say() { fmt.Print(core.X) }\n",
+		"o.txt": "Lesson 01\n\nThe technique in one piece: say\n   x\n\n1  One   N1\n   a\n   b\n\n10 Ten\n   c\n\nWhat you can now say\n   d\n",
 	} {
 		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -449,6 +489,10 @@ func TestQuote(t *testing.T) {
 			"if true {\n\tlist()\n}", ""},
 		{"two statements", `<!-- code: a.go func lesson.read from "list" to "get" -->`, "go", "",
 			"\tlist()\n}\nget() // it", ""},
+		{"a function with what it imports", "<!-- code: a.go func say with imports -->", "go", "",
+			"import (\n\t\"fmt\"\n\n\tcore \"k8s.io/v1\"\n)\n\nfunc say() { fmt.Print(core.X) }", ""},
+		{"the technique", "<!-- output: o.txt technique -->", "text", "",
+			"The technique in one piece: say\n   x", ""},
 		{"a step", "<!-- output: o.txt step 1 -->", "text", "", "1  One   N1\n   a\n   b", ""},
 		{"a step of two digits", "<!-- output: o.txt step 10 -->", "text", "", "10 Ten\n   c", ""},
 		{"the end", "<!-- output: o.txt end -->", "text", "", "What you can now say\n   d", ""},

@@ -73,6 +73,7 @@ func TestRootModuleStaysSmall(t *testing.T) {
 		"github.com/google/go-cmp", "go.uber.org/goleak", // of tests alone
 		"golang.org/x/term",
 		"k8s.io/api", "k8s.io/apimachinery", "k8s.io/client-go",
+		"k8s.io/klog/v2", // client-go brings it; a MutationCache is made with a klog.Logger
 		"sigs.k8s.io/e2e-framework",
 	}
 	raw, err := os.ReadFile("../go.mod")

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
+	corev1informers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
@@ -142,6 +144,46 @@ func oldAfterAMiss(t *testing.T) {
 	}
 	if len(updates) > 0 {
 		t.Errorf("and then told %s: want one update", <-updates)
+	}
+}
+
+// deletedBySelector takes the label off an object that an informer with a selector has.
+func deletedBySelector(t *testing.T) {
+	client, ns, _ := ownInformer(t)
+	api := client.CoreV1().ConfigMaps(ns)
+	cm, err := api.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+		Name: "door", Labels: map[string]string{"tier": "backend"}}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	factory := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(ns),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = "tier=backend" }))
+	deleted := make(chan string, 1)
+	_, err = factory.Core().V1().ConfigMaps().TypedInformer().AddTypedEventHandler(
+		corev1informers.ConfigMapHandlerFuncs{
+			DeleteFunc: func(cm corev1informers.DeletedConfigMap) { deleted <- cm.GetName() },
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer factory.Shutdown()
+	defer cancel()
+	factory.StartWithContext(ctx)
+	if err := factory.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+		t.Fatal(err)
+	}
+	cm.Labels = nil
+	if _, err := api.Update(ctx, cm, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case name := <-deleted:
+		if _, err := api.Get(ctx, "door", metav1.GetOptions{}); name != "door" || err != nil {
+			t.Errorf("told that %s was deleted, and the server says of door: %v", name, err)
+		}
+	case <-ctx.Done():
+		t.Error("not told that it no longer matches")
 	}
 }
 
@@ -278,6 +320,13 @@ func configMapsOf(t *testing.T, namespace string) []corev1.ConfigMap {
 		t.Fatal(err)
 	}
 	return list.Items
+}
+
+// ours are lesson 03's own ConfigMaps: a cluster adds others.
+func ours(items []corev1.ConfigMap) []corev1.ConfigMap {
+	return slices.DeleteFunc(slices.Clone(items), func(cm corev1.ConfigMap) bool {
+		return cm.Labels["lesson"] != "03"
+	})
 }
 
 func namesOf(items []corev1.ConfigMap) (names []string) {

@@ -86,13 +86,13 @@ func TestRestartWithinStep(t *testing.T) {
 	}{
 		{"01-direct", observer.Match{Verb: "get", Name: "database", From: 6}, "3 Twenty more", lost},
 		{"02-watch", observer.Match{Verb: "update", Name: "door", From: 4}, "6 The server ends", lost},
-		{"03-informer", observer.Match{Verb: "delete", Name: "color", From: 1}, "2 Handlers", lost},
-		{"04-fallback", observer.Match{Verb: "update", Name: "app", From: 100}, "1 Write", lost},
+		{"03-informer", observer.Match{Verb: "delete", Name: "color", From: 1}, "2 How are you told", lost},
+		{"04-fallback", observer.Match{Verb: "update", Name: "app", From: 100}, "1 Is your own write", lost},
 		// Lesson 01 has no row here: it has nothing open that a restart could break.
 		{"02-watch", observer.Match{Verb: "update", Name: "door", From: 5}, "6 The server ends", held},
 		{"02-watch", observer.Match{Verb: "update", Name: "door", From: 6}, "7 RetryWatcher", held},
-		{"03-informer", observer.Match{Verb: "delete", Name: "color", From: 1}, "2 Handlers", held},
-		{"04-fallback", observer.Match{Verb: "update", Name: "app", From: 200}, "1 Write", held},
+		{"03-informer", observer.Match{Verb: "delete", Name: "color", From: 1}, "2 How are you told", held},
+		{"04-fallback", observer.Match{Verb: "update", Name: "app", From: 200}, "1 Is your own write", held},
 	}
 	reached := make(chan int, len(rows))
 	killed, back := make(chan struct{}), make(chan struct{})

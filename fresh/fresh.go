@@ -13,27 +13,28 @@
 //
 // # How it knows
 //
-// An informer's store has a resourceVersion of its own, LastStoreSyncResourceVersion, which is
-// changed together with the objects, under one lock. Events arrive in the order in which things
-// were written. So once the store's version has reached that of a write, the store has that write.
+// An informer's store has a resourceVersion of its own, LastStoreSyncResourceVersion. The store
+// changes this version together with the objects, under one lock. Events arrive in the order of the
+// writes. So once the store's version has reached the version of a write, the store has that write.
 // Do not take SharedInformer.LastSyncResourceVersion for this: it tells how far the watch has been
-// read, which may be further than what has been put into the store.
+// read, which may be further than what is in the store.
 //
 // # What it cannot do
 //
 //   - One type of resource only. Give a Waiter the version of an object of its informer's type.
 //     Versions of different resources cannot be compared.
-//   - An informer with a selector, or of one namespace, sees nothing of objects outside it. Its
+//   - An informer with a selector, or of one namespace, sees nothing of the objects outside. Its
 //     store passes the version of such a write with the next event that it does see, or with the
 //     next bookmark, which the server sends about once a minute.
-//   - The version of a List is the whole cluster's, not that of an object, and an informer may see
-//     nothing newer until the next bookmark. Wait for the versions of objects.
+//   - It shows your own write. What others have written since is not promised: for that, read live.
+//     Or ask the server for the current version (a List with Limit 1) and wait for that version.
+//     That version is the whole cluster's. If nothing changes that the informer sees, Wait returns
+//     with the next bookmark.
 //   - A Delete answers without the version at which the object went away. There is nothing to wait
 //     for; look for the object's UID in the cache, or read live.
 //   - It needs client-go 0.36 or later, with the feature AtomicFIFO on, as it is by default. Else
-//     the store's version is "", and Wait says [ErrNoVersion]. So it does where objects carry no
-//     resourceVersion: with a fake clientset, or a transform that takes it away.
-//   - It shows your own write. What others have written since is not promised: for that, read live.
+//     the store has no version, and Wait returns [ErrNoVersion]. Wait also returns ErrNoVersion if
+//     objects carry no resourceVersion: with a fake clientset, or with a transform that removes it.
 package fresh
 
 import (
@@ -48,18 +49,23 @@ import (
 )
 
 var (
-	// ErrNoVersion says that the informer's store does not tell its resourceVersion.
-	ErrNoVersion = errors.New("the informer's store tells no resourceVersion")
+	// ErrNoVersion says that there is nothing to compare: the version to wait for is "", or the
+	// informer's store has none.
+	ErrNoVersion = errors.New("no resourceVersion to compare with")
 	// ErrStopped says that the informer has been stopped, so that its store changes no more.
 	ErrStopped = errors.New("the informer was stopped")
 )
 
 // Reached tells whether the store has all that was written up to this resourceVersion. It never
-// waits: use it to decide between the cache and a live read. A store that tells no version has
-// reached none. The error says that resourceVersion is none that an object can have.
+// waits: use it to decide between the cache and a live read. A store that has no version has reached
+// none. The error is [ErrNoVersion] if resourceVersion is "". Any other error says that no object
+// can have this resourceVersion, such as "0".
 func Reached(store cache.Store, resourceVersion string) (bool, error) {
+	if resourceVersion == "" {
+		return false, ErrNoVersion
+	}
 	at := store.LastStoreSyncResourceVersion()
-	if at == "" { // not synced yet, or it never tells
+	if at == "" { // not synced yet, or it never has one
 		_, err := resourceversion.CompareResourceVersion(resourceVersion, resourceVersion)
 		return false, err
 	}
@@ -67,9 +73,9 @@ func Reached(store cache.Store, resourceVersion string) (bool, error) {
 	return order >= 0 && err == nil, err
 }
 
-// look is how often Wait looks by itself. Events wake it up at once; what it would miss without
-// looking is a bookmark, of which handlers are not told and which comes about once a minute, and
-// the end of the informer.
+// look is how often Wait looks by itself. Events wake it up at once. Without looking it would miss
+// two things that handlers are not told of: a bookmark, which comes about once a minute, and the end
+// of the informer.
 const look = time.Second
 
 // Waiter waits for one informer's store. Its methods can be called from several goroutines.
@@ -97,8 +103,8 @@ func NewWaiter(informer cache.SharedInformer) (*Waiter, error) {
 	return w, nil
 }
 
-// Close removes the handler and returns when it no longer runs. Calls of Wait that are under way
-// go on, by looking once a second.
+// Close removes the handler and returns when the handler no longer runs. Calls of Wait that are
+// under way go on: they look once a second.
 func (w *Waiter) Close() error {
 	return cache.ShutDownEventHandler(w.informer, w.registration)
 }
@@ -123,7 +129,7 @@ func (w *Waiter) Wait(ctx context.Context, resourceVersion string) error {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	for {
-		// Only now, since the store may have got there before it was known whom to wake.
+		// Not before w.waiting has this call: the store may get there at any moment.
 		if done, err := w.done(resourceVersion); done || err != nil {
 			return err
 		}
@@ -138,9 +144,9 @@ func (w *Waiter) Wait(ctx context.Context, resourceVersion string) error {
 	}
 }
 
-// done tells whether there is nothing to wait for, or no sense in waiting.
+// done tells whether the store has got there. Its error says why waiting makes no sense.
 func (w *Waiter) done(resourceVersion string) (bool, error) {
-	// Asked first, since what is true of a stopped or synced store then is true of it later.
+	// These come first: once they are true, they stay true while the store is looked at.
 	stopped, synced := w.informer.IsStopped(), w.informer.HasSynced()
 	reached, err := Reached(w.informer.GetStore(), resourceVersion)
 	switch {
@@ -165,7 +171,7 @@ func (w *Waiter) wake() {
 	}
 	at := w.informer.GetStore().LastStoreSyncResourceVersion()
 	for reached, resourceVersion := range w.waiting {
-		// An error can only be that the store tells no version, of which Wait learns by itself.
+		// An error can only be that the store has no version, and Wait finds that by looking.
 		order, err := resourceversion.CompareResourceVersion(at, resourceVersion)
 		if order >= 0 && err == nil {
 			close(reached)

@@ -16,6 +16,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -202,6 +204,43 @@ func TestWaitNeedsAVersion(t *testing.T) {
 		}
 		if took := time.Since(start); took > 2*look {
 			t.Errorf("Wait took %s to find out", took)
+		}
+	})
+}
+
+// TestWaitWithAFakeClientset: what a fake's Create returns has no version. Wait says so, before the
+// first event, when the store still has the version of the list, and after it.
+func TestWaitWithAFakeClientset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		clientset := fake.NewClientset()
+		factory := informers.NewSharedInformerFactory(clientset, 0)
+		informer := factory.Core().V1().ConfigMaps().Informer()
+		waiter, err := NewWaiter(informer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer factory.Shutdown()
+		defer cancel()
+		factory.StartWithContext(ctx)
+		synctest.Wait()
+		for _, at := range []string{"1", ""} { // of the list, and of an object
+			if got := informer.GetStore().LastStoreSyncResourceVersion(); got != at {
+				t.Errorf("the fake's store is at %q, want %q", got, at)
+			}
+			cm := configMap(0)
+			cm.Name, cm.ResourceVersion = "app"+at, ""
+			written, err := clientset.CoreV1().ConfigMaps("default").Create(ctx, cm, metav1.CreateOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := waiter.Wait(ctx, written.ResourceVersion); !errors.Is(err, ErrNoVersion) {
+				t.Errorf("Wait for what the fake returned: %v, want ErrNoVersion", err)
+			}
+			synctest.Wait()
+		}
+		if err := waiter.Wait(ctx, "7"); !errors.Is(err, ErrNoVersion) {
+			t.Errorf("Wait for a version that a test made up: %v, want ErrNoVersion", err)
 		}
 	})
 }

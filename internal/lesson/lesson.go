@@ -39,6 +39,8 @@ type Technique struct {
 	// Meanwhile runs at the same time, if it is set: somebody else, who changes things. Its context
 	// ends when the technique has returned.
 	Meanwhile func(ctx context.Context, cfg *rest.Config, namespace string) error
+	// Informers says that only informers watch in it, which wire.StopQuietly is for.
+	Informers bool
 }
 
 // Step is one step of a lesson. Its number is printed and comes from the order alone.

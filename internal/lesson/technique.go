@@ -22,10 +22,13 @@ func (r *Run) technique(ctx context.Context, t Technique) (err error) {
 	cfg := rest.CopyConfig(r.Config)
 	cfg.DisableCompression = true // so that the sizes that are printed are those on the wire
 	cfg.Dial = connections.dial
-	counter := wire.Count(cfg)
-
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if t.Informers {
+		wire.StopQuietly(cfg)
+	}
+	counter := wire.Count(cfg)
+
 	var others sync.WaitGroup
 	if t.Meanwhile != nil {
 		others.Go(func() {

@@ -6,19 +6,16 @@
 //
 //	go run ./lessons/03-informer
 //
-// Step 1 is in this file, the others are in handle.go, read.go, share.go (4 and 5), stop.go,
-// sync.go, narrow.go, resync.go, missed.go and second.go. refused.go is for users without rights.
+// readFromCache below is the technique in one piece. Each step is in the file of its name.
 package main
 
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	corev1informers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
@@ -29,41 +26,88 @@ import (
 	"client-go-lessons/internal/wire"
 )
 
+// readFromCache keeps a copy of the ConfigMaps of a namespace, is told of changes, and reads the
+// copy. Lesson 01 shows where a rest.Config comes from.
+func readFromCache(ctx context.Context, cfg *rest.Config, namespace string) error {
+	clientset, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return err
+	}
+	factory := informers.NewSharedInformerFactoryWithOptions(clientset, 0,
+		informers.WithNamespace(namespace))
+	configMaps := factory.Core().V1().ConfigMaps()
+	var added atomic.Int64 // a handler runs in a goroutine of its own
+	onChange := corev1informers.ConfigMapHandlerFuncs{
+		AddFunc:    func(*corev1.ConfigMap) { added.Add(1) },
+		UpdateFunc: func(_, cm *corev1.ConfigMap) { fmt.Println("updated", cm.Name) },
+		DeleteFunc: func(gone corev1informers.DeletedConfigMap) {
+			fmt.Println("deleted", gone.GetName())
+		},
+	}
+	handler, err := configMaps.TypedInformer().AddTypedEventHandler(onChange)
+	if err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer factory.Shutdown() // after cancel: it waits until the informer has ended
+	defer cancel()
+	factory.StartWithContext(ctx)
+	if err := factory.WaitForCacheSyncWithContext(ctx).AsError(); err != nil {
+		return err
+	}
+	if !cache.WaitFor(ctx, "", handler.HasSyncedChecker()) { // the handler was told of all
+		return context.Cause(ctx)
+	}
+
+	app, err := configMaps.Lister().ConfigMaps(namespace).Get("app")
+	if err != nil {
+		return err
+	}
+	fmt.Printf("app is %s; the handler was told of %d ConfigMaps\n",
+		app.Data["color"], added.Load())
+	return nil
+}
+
 func main() {
 	s := &shared{}
 	lesson.Main(lesson.Lesson{
 		Name:  "03-informer",
-		Title: "Reading from a copy that keeps itself up to date",
-		About: "Shared informers and listers: what they cost, what they save, how to stop them.",
+		Title: "Read from a local copy: informers and listers",
+		About: "Your program asks for the same objects again and again. Keep a copy instead,\n" +
+			"and let the server send changes.",
 
 		ConfigMaps: examples(),
-		Setup:      s.connect,
+		Technique: lesson.Technique{
+			Name: "readFromCache", File: "main.go", Run: readFromCache, Informers: true},
+		Setup: s.connect,
 		Steps: []lesson.Step{
-			{Name: "start", Title: "A factory, an informer, a lister",
-				Claims: "N12 N16 N17", Run: s.start},
-			{Name: "handlers", Title: "Handlers are told what changes", Claims: "N13 N20 N21",
-				Run: s.why(s.handle), Needs: first},
-			{Name: "read", Title: "Read ten thousand times",
-				Claims: "N18", Run: s.why(s.read), Needs: first},
+			{Name: "fill", Title: "How does the cache get filled?",
+				Claims: "N12 N16 N17", Run: s.fill},
+			{Name: "handlers", Title: "How are you told of changes?", Claims: "N13 N20 N21",
+				Run: s.why(s.handlers), Needs: filled},
+			{Name: "reads", Title: "What does a read cost?", Claims: "N18",
+				Run: s.why(s.reads), Needs: filled},
 			{Name: "share", Title: "Five handlers, three listers: how many watches?",
-				Claims: "N19 N22",
-				Run:    s.why(s.share), Needs: first},
-			{Name: "edit", Title: "What all share, nobody may change",
-				Run: s.why(s.edit), Needs: first},
-			{Name: "stop", Title: "Stop", Claims: "N14 N15", Run: s.why(s.stop), Needs: first},
-			{Name: "sync", Title: "The sync on the wire, now and before", Run: s.sync},
-			{Name: "narrow", Title: "Watch only what you need", Claims: "N23", Run: s.narrow},
-			{Name: "resync", Title: "A resync is no relist", Run: s.resync},
-			{Name: "missed", Title: "Deleted while nobody was watching", Run: s.missed},
-			{Name: "second-factory", Title: "A second factory", Claims: "N28 N29", Run: s.second},
+				Claims: "N19 N22", Run: s.why(s.share), Needs: filled},
+			{Name: "edit", Title: "May you change what a lister gives you?",
+				Run: s.why(s.edit), Needs: filled},
+			{Name: "stop", Title: "How does it stop?", Claims: "N14 N15",
+				Run: s.why(s.stop), Needs: filled},
+			{Name: "sync", Title: "How many requests is a sync?", Run: s.sync},
+			{Name: "narrow", Title: "Can the cache hold less?", Claims: "N23", Run: s.narrow},
+			{Name: "resync", Title: "Does a resync ask the server?", Run: s.resync},
+			{Name: "missed", Title: "What do you miss while the watch is down?", Run: s.missed},
+			{Name: "second", Title: "What does a second factory cost?",
+				Claims: "N28 N29", Run: s.second},
 		},
 		Sum:   s.sum,
 		Close: s.close,
 	})
 }
 
-// first says that a step works with what step 1 started.
-var first = []string{"start"}
+// filled says that a step works with the copy that step fill makes.
+var filled = []string{"fill"}
 
 // shared is what the steps share.
 type shared struct {
@@ -72,12 +116,9 @@ type shared struct {
 	wire      *wire.Counter
 	ns        string
 
-	factory    informers.SharedInformerFactory // from here on, of step 1
-	configMaps corev1informers.ConfigMapInformer
-	running    context.Context // as long as its informer runs
-	cancel     context.CancelCauseFunc
+	copy *localCopy // of step fill
 
-	cached time.Duration // of one read from the cache, measured in step 3
+	cached time.Duration // of one read from the cache, measured in step reads
 }
 
 func (s *shared) connect(_ context.Context, run *lesson.Run) (err error) {
@@ -91,63 +132,10 @@ func (s *shared) connect(_ context.Context, run *lesson.Run) (err error) {
 	return err
 }
 
-// start makes what the first half of the lesson works with. A factory makes informers, one for each
-// type. An informer fills a cache and keeps it up to date by a watch. A lister reads that cache:
-// its List takes a selector, its Get a name. The factory starts only those informers that somebody
-// has asked it for by then, with Informer() or Lister().
-func (s *shared) start(ctx context.Context, run *lesson.Run) error {
-	s.factory = informers.NewSharedInformerFactoryWithOptions(s.clientset, 0,
-		informers.WithNamespace(s.ns))
-	s.configMaps = s.factory.Core().V1().ConfigMaps()
-	informer, lister := s.configMaps.Informer(), s.configMaps.Lister()
-
-	early, err := lister.ConfigMaps(s.ns).List(labels.Everything())
-	if err != nil {
-		return fmt.Errorf("list from the cache: %w", err)
-	}
-	run.Say("List before the sync: %d ConfigMaps, and no error to warn you", len(early))
-
-	s.running, s.cancel = context.WithCancelCause(ctx)
-	if err := informer.SetWatchErrorHandlerWithContext(giveUp(s.cancel)); err != nil {
-		return err
-	}
-	// Steps 2 and 4 add handlers late. With one there from the start, their registrations tell the
-	// truth in client-go v0.37.2, too: the page says why.
-	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{}); err != nil {
-		return fmt.Errorf("add a handler: %w", err)
-	}
-	begin := time.Now()
-	s.factory.StartWithContext(s.running) // returns at once, as Start(stopCh) does
-	if err := s.factory.WaitForCacheSyncWithContext(s.running).AsError(); err != nil {
-		return err
-	}
-	run.Say("synced after %s", lesson.Duration(time.Since(begin)))
-	lap := s.wire.Lap()
-
-	list, err := lister.ConfigMaps(s.ns).List(labels.Everything())
-	if err != nil {
-		return fmt.Errorf("list from the cache: %w", err)
-	}
-	run.Say("List after it: %s", strings.Join(names(list), ", "))
-	cm, err := lister.ConfigMaps(s.ns).Get("app")
-	if err != nil {
-		return fmt.Errorf("get ConfigMap app from the cache: %w", err)
-	}
-	run.Say("Get app: color %s, resourceVersion %s", cm.Data["color"], cm.ResourceVersion)
-	run.Wire(lap)
-	if reads := s.wire.Lap(); reads.Total() == 0 {
-		run.Say("The sync did that. List and Get asked nobody.")
-	}
-	return nil
-}
-
-// close stops the informer of step 1, however the lesson ends.
+// close stops the copy of step fill, however the lesson ends.
 func (s *shared) close() {
-	if s.factory != nil {
-		if s.cancel != nil {
-			s.cancel(nil)
-		}
-		s.factory.Shutdown()
+	if s.copy != nil {
+		s.copy.stop()
 	}
 }
 
@@ -157,16 +145,7 @@ func (s *shared) sum(run *lesson.Run) {
 		run.Say("After that a read costs no request, and here %s.", lesson.Duration(s.cached))
 	}
 	run.Say("It pays when you read the same things again and again, or act on changes.")
-	run.Say("Make one factory, pass it around, wait for its sync; what it hands you, copy")
-	run.Say("before you change it. The cache is as old as the last event that arrived. How")
-	run.Say("old that is, and what to do when it matters: go run ./lessons/04-fallback")
-}
-
-// names are sorted: a cache has no order.
-func names(list []*corev1.ConfigMap) (names []string) {
-	for _, cm := range list {
-		names = append(names, cm.Name)
-	}
-	slices.Sort(names)
-	return names
+	run.Say("Make one factory, pass it around, wait for its sync. Copy an object from the")
+	run.Say("cache before you change the object. The cache is as old as the last event:")
+	run.Say("how old is that, and what can you do? go run ./lessons/04-fallback")
 }

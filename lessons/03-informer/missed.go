@@ -6,8 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
+	"k8s.io/apimachinery/pkg/labels"
+	corev1informers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -16,21 +16,9 @@ import (
 	"client-go-lessons/internal/wire"
 )
 
-// lastKnown returns the object that a DeleteFunc is told of, and whether its deletion was missed.
-// An informer that was cut off for long lists again, and finds that an object is gone that it knew.
-// It then tells of a cache.DeletedFinalStateUnknown, a value, with the last state that it had seen.
-// A DeleteFunc that asserts obj.(*corev1.ConfigMap) without the ok works for months, then panics.
-// (A typed handler, TypedInformer().AddTypedEventHandler, since 0.37, leaves no room for that.)
-func lastKnown(obj any) (cm *corev1.ConfigMap, missed bool) {
-	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj, missed = tombstone.Obj, true
-	}
-	cm, _ = obj.(*corev1.ConfigMap)
-	return cm, missed
-}
-
-// missed makes that happen. The watch is broken, a ConfigMap is changed and deleted, and the server
-// is made to say that it no longer knows where the watch was.
+// missed breaks the watch, changes and deletes ConfigMaps, and makes the server say that it no
+// longer knows where the watch was. The informer then begins anew: it compares what there is with
+// its cache, and tells handlers of the difference.
 func (s *shared) missed(ctx context.Context, run *lesson.Run) error {
 	cfg := rest.CopyConfig(s.config)
 	outage := wire.BreakWatches(cfg) // injected
@@ -39,81 +27,120 @@ func (s *shared) missed(ctx context.Context, run *lesson.Run) error {
 	if err != nil {
 		return err
 	}
-	factory := informers.NewSharedInformerFactoryWithOptions(clientset, 0,
-		informers.WithNamespace(s.ns))
-	running, cancel := context.WithCancelCause(ctx)
-	defer factory.Shutdown() // after the cancel below
-	defer cancel(nil)
+	api := clientset.CoreV1().ConfigMaps(s.ns)
 
-	configMaps := factory.Core().V1().ConfigMaps()
-	if err := configMaps.Informer().SetWatchErrorHandlerWithContext(giveUp(cancel)); err != nil {
-		return err
-	}
-	changes, tell := listen(running)
-	_, err = configMaps.Informer().AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
-		AddFunc: func(obj any, isInInitialList bool) {
-			if cm, ok := obj.(*corev1.ConfigMap); ok && !isInInitialList {
-				tell(change{verb: "added", now: cm})
-			}
+	flaky := s.newCopy(ctx, clientset, 0)
+	defer flaky.stop()
+	changes, tell := listen(flaky.running)
+	informer := flaky.configMaps.TypedInformer()
+	_, err = informer.AddTypedEventHandler(corev1informers.ConfigMapHandlerFuncs{
+		AddFunc: func(cm *corev1.ConfigMap) { tell(change{verb: "added", now: cm}) },
+		UpdateFunc: func(old, cm *corev1.ConfigMap) {
+			tell(change{verb: "updated", old: old, now: cm})
 		},
+		// OptionalObj is the last state that the cache knew. It is nil if the cache knew none, so
+		// take a name from GetName. FinalStateUnknown is set if the deletion itself was missed.
+		DeleteFunc: func(gone corev1informers.DeletedConfigMap) {
+			missed := gone.FinalStateUnknown != nil
+			tell(change{verb: "deleted", old: gone.OptionalObj, missed: missed})
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("add a handler: %w", err)
+	}
+	older := make(chan string, 1) // the type that a handler of older code is given
+	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		DeleteFunc: func(obj any) {
-			if cm, missed := lastKnown(obj); cm != nil {
-				tell(change{verb: "deleted", old: cm, missed: missed, as: fmt.Sprintf("%T", obj)})
+			if cm := lastKnown(obj); cm != nil && cm.Name == "doomed" {
+				older <- fmt.Sprintf("%T", obj)
 			}
 		},
 	})
 	if err != nil {
 		return fmt.Errorf("add a handler: %w", err)
 	}
-	factory.StartWithContext(running)
-	if err := factory.WaitForCacheSyncWithContext(running).AsError(); err != nil {
+	if err := flaky.start(); err != nil {
 		return err
 	}
-
-	api := clientset.CoreV1().ConfigMaps(s.ns)
-	doomed, err := api.Create(ctx, &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: "doomed"}, Data: map[string]string{"color": "blue"},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		return fmt.Errorf("create ConfigMap doomed: %w", err)
+	blue, green := map[string]string{"color": "blue"}, map[string]string{"color": "green"}
+	for _, name := range []string{"doomed", "reborn"} {
+		if err := create(ctx, api, example(name, "", blue)); err != nil {
+			return err
+		}
+		if _, err := next(flaky.running, changes, "added", name); err != nil {
+			return err
+		}
 	}
-	c, err := next(running, changes, "added", "doomed")
-	if err != nil {
-		return err
-	}
-	run.Say("told: %s %s, %s", c.verb, c.now.Name, c.now.Data["color"])
-	counter.Lap() // up to here it was as in step 2
+	counter.Lap() // up to here it was as in step handlers
 
 	outage.Begin()
 	run.Say("the watch breaks (injected)")
-	doomed.Data["color"] = "red"
-	if _, err = api.Update(ctx, doomed, metav1.UpdateOptions{}); err != nil {
-		return fmt.Errorf("update ConfigMap doomed: %w", err)
+	if err := turnRedAndDelete(ctx, api, "doomed"); err != nil {
+		return err
 	}
-	if err = api.Delete(ctx, "doomed", metav1.DeleteOptions{}); err != nil {
-		return fmt.Errorf("delete ConfigMap doomed: %w", err)
+	if err := turnRedAndDelete(ctx, api, "reborn"); err != nil {
+		return err
 	}
-	stale, err := configMaps.Lister().ConfigMaps(s.ns).Get("doomed")
+	if err := create(ctx, api, example("reborn", "", green)); err != nil {
+		return err
+	}
+	lister := flaky.configMaps.Lister().ConfigMaps(s.ns)
+	known, err := lister.List(labels.Everything())
+	if err != nil {
+		return fmt.Errorf("list from the cache: %w", err)
+	}
+	stale, err := lister.Get("doomed")
 	if err != nil {
 		return fmt.Errorf("get ConfigMap doomed from the cache: %w", err)
 	}
-	run.Say("the server turns doomed red and deletes it; the lister still says %s",
-		stale.Data["color"])
+	run.Say("on the server  both turn red, are deleted; then reborn is made again, green")
+	run.Say("in the cache   doomed is still there, and %s", stale.Data["color"])
 	outage.End()
 	run.Say("the watch comes back: 410, its resourceVersion is too old (injected)")
 	begin := time.Now()
-	if c, err = next(running, changes, "deleted", "doomed"); err != nil {
-		return err
+	var deleted, updated change
+	same := 0
+	for range names(known) { // the handler is told of each, in no order
+		c, err := next(flaky.running, changes, "", "")
+		switch {
+		case err != nil:
+			return err
+		case c.name() == "doomed":
+			deleted = c
+		case c.name() == "reborn":
+			updated = c
+		case c.old.ResourceVersion == c.now.ResourceVersion:
+			same++
+		}
 	}
-	run.Say("told: %s %s, last known as %s, after %s",
-		c.verb, c.old.Name, c.old.Data["color"], lesson.Duration(time.Since(begin)))
-	run.Say("      by a %s instead of a %T", c.as, c.old)
+	run.Say("the handler    is told %s later:", lesson.Duration(time.Since(begin)))
+	run.Say("               %s doomed, last known as %s", deleted.verb, deleted.old.Data["color"])
+	run.Say("               %s reborn: %s → %s; same UID: %t", updated.verb,
+		updated.old.Data["color"], updated.now.Data["color"], updated.old.UID == updated.now.UID)
+	run.Say("               %d more updates, without a change", same)
+	select {
+	case as := <-older:
+		run.Say("an older one   gets a %s, not a %T", as, deleted.old)
+	case <-flaky.running.Done():
+		return context.Cause(flaky.running)
+	}
 	run.Wire(counter.Lap())
-	if c.missed {
-		run.Say("The informer waited (0.8 s at least, longer each time), began anew and found")
-		run.Say("doomed gone. That it had been red, neither it nor you will ever know.")
+	if deleted.missed {
+		run.Say("All that was between. The informer waited (0.8 s at least, longer each time),")
+		run.Say("began anew and compared: no red, and no deletion of the first reborn.")
 	} else {
 		run.Say("This time the informer was told of the deletion itself.")
 	}
 	return nil
+}
+
+// lastKnown is for a DeleteFunc of older code. The obj that it gets is a *corev1.ConfigMap for
+// months, and then, after a deletion that the informer missed, a cache.DeletedFinalStateUnknown (a
+// tombstone), a value, with the last state that the cache knew. obj.(*corev1.ConfigMap) panics.
+func lastKnown(obj any) *corev1.ConfigMap {
+	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = tombstone.Obj
+	}
+	cm, _ := obj.(*corev1.ConfigMap) // nil if it is something else
+	return cm
 }

@@ -15,8 +15,8 @@ import (
 	"client-go-lessons/internal/wire"
 )
 
-// narrow gives a factory a selector, and looks what its informer gets with it and without. What
-// does not match is not in the cache: for a lister on it, it does not exist.
+// narrow gives a factory a selector, and looks what its informer gets with the selector and without
+// it. What does not match is not in the cache: for a lister on that cache, it does not exist.
 func (s *shared) narrow(ctx context.Context, run *lesson.Run) error {
 	all, err := s.watchOnly(ctx, "")
 	if err != nil {
@@ -26,7 +26,7 @@ func (s *shared) narrow(ctx context.Context, run *lesson.Run) error {
 	if err != nil {
 		return err
 	}
-	run.Table([]any{"LabelSelector", "objects in the cache", "bytes"},
+	run.Table([]any{"LabelSelector", "our objects in the cache", "bytes"},
 		[]any{"none", all.objects, wire.Bytes(all.bytes)},
 		[]any{"tier=backend", backend.objects, wire.Bytes(backend.bytes)})
 
@@ -62,27 +62,19 @@ func (s *shared) watchOnly(ctx context.Context, selector string) (got narrowed, 
 	if err != nil {
 		return got, err
 	}
-	factory := informers.NewSharedInformerFactoryWithOptions(clientset, 0,
-		informers.WithNamespace(s.ns),
+	narrow := s.newCopy(ctx, clientset, 0,
 		informers.WithTweakListOptions(func(options *metav1.ListOptions) {
 			options.LabelSelector = selector
 		}))
-	running, cancel := context.WithCancelCause(ctx)
-	defer factory.Shutdown() // after the cancel below
-	defer cancel(nil)
-
-	configMaps := factory.Core().V1().ConfigMaps()
-	if err := configMaps.Informer().SetWatchErrorHandlerWithContext(giveUp(cancel)); err != nil {
+	defer narrow.stop()
+	if err := narrow.start(); err != nil {
 		return got, err
 	}
-	factory.StartWithContext(running)
-	if err := factory.WaitForCacheSyncWithContext(running).AsError(); err != nil {
-		return got, err
-	}
-	list, err := configMaps.Lister().ConfigMaps(s.ns).List(labels.Everything())
+	lister := narrow.configMaps.Lister().ConfigMaps(s.ns)
+	list, err := lister.List(labels.Everything())
 	if err != nil {
 		return got, fmt.Errorf("list from the cache: %w", err)
 	}
-	_, err = configMaps.Lister().ConfigMaps(s.ns).Get("app")
-	return narrowed{len(list), counter.Lap().Bytes, apierrors.IsNotFound(err)}, nil
+	_, err = lister.Get("app")
+	return narrowed{len(names(list)), counter.Lap().Bytes, apierrors.IsNotFound(err)}, nil
 }

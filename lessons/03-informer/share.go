@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/wait"
+	corev1informers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"client-go-lessons/internal/lesson"
@@ -25,34 +26,32 @@ func (s *shared) share(ctx context.Context, run *lesson.Run) error {
 	changes, tell := listen(ctx)
 	var told [5]atomic.Int64 // by handler, of what there was
 	for i := range told {
-		informer := s.factory.Core().V1().ConfigMaps().Informer()
-		registration, err := informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
-			AddFunc: func(_ any, isInInitialList bool) {
-				if isInInitialList {
+		informer := s.copy.factory.Core().V1().ConfigMaps().TypedInformer()
+		handler, err := informer.AddTypedEventHandler(corev1informers.ConfigMapDetailedHandlerFuncs{
+			AddFunc: func(cm *corev1.ConfigMap, isInInitialList bool) {
+				if isInInitialList && ours(cm) {
 					told[i].Add(1)
 				}
 			},
-			UpdateFunc: func(_, newObj any) {
-				if cm, ok := newObj.(*corev1.ConfigMap); ok {
-					tell(change{verb: "updated", now: cm})
-				}
+			UpdateFunc: func(_, cm *corev1.ConfigMap) {
+				tell(change{verb: "updated", now: cm})
 			},
 		})
 		if err != nil {
 			return fmt.Errorf("add handler %d: %w", i+1, err)
 		}
-		defer func() { _ = informer.RemoveEventHandler(registration) }()
-		if !cache.WaitFor(s.running, "", registration.HasSyncedChecker()) {
-			return context.Cause(s.running)
+		defer func() { _ = informer.RemoveEventHandler(handler) }()
+		if !cache.WaitFor(s.copy.running, "", handler.HasSyncedChecker()) {
+			return context.Cause(s.copy.running)
 		}
 	}
-	run.Say("5 handlers, added late: told of %d, %d, %d, %d and %d ConfigMaps, from the cache",
+	run.Say("5 handlers, added late, told of %d, %d, %d, %d and %d ConfigMaps",
 		told[0].Load(), told[1].Load(), told[2].Load(), told[3].Load(), told[4].Load())
 
 	var reads atomic.Int64
 	var readers sync.WaitGroup
 	for range 3 {
-		lister := s.factory.Core().V1().ConfigMaps().Lister()
+		lister := s.copy.factory.Core().V1().ConfigMaps().Lister()
 		for range 2 {
 			readers.Go(func() {
 				for range 500 {
@@ -68,17 +67,17 @@ func (s *shared) share(ctx context.Context, run *lesson.Run) error {
 	run.Say("3 listers, each in 2 goroutines: %d reads", reads.Load())
 
 	api := s.clientset.CoreV1().ConfigMaps(s.ns)
-	app, err := s.configMaps.Lister().ConfigMaps(s.ns).Get("app")
+	app, err := s.copy.configMaps.Lister().ConfigMaps(s.ns).Get("app")
 	if err != nil {
 		return fmt.Errorf("get ConfigMap app from the cache: %w", err)
 	}
-	app = app.DeepCopy() // the next step says why
+	app = app.DeepCopy() // step edit says why
 	app.Data["color"] = "green"
 	if _, err := api.Update(ctx, app, metav1.UpdateOptions{}); err != nil {
 		return fmt.Errorf("update ConfigMap app: %w", err)
 	}
 	for range told {
-		if _, err := next(s.running, changes, "updated", "app"); err != nil {
+		if _, err := next(s.copy.running, changes, "updated", "app"); err != nil {
 			return err
 		}
 	}
@@ -86,7 +85,7 @@ func (s *shared) share(ctx context.Context, run *lesson.Run) error {
 	lap := s.wire.Lap()
 	run.Wire(lap)
 	if lap.Requests["watch"] == 0 && lap.OpenWatches == 1 {
-		run.Say("Watches open: 1, that of step 1. It feeds one cache, and the cache feeds all.")
+		run.Say("One watch is open, as before. It feeds one cache, and the cache feeds all.")
 	} else {
 		run.Say("Watches opened: %d; open now: %d.", lap.Requests["watch"], lap.OpenWatches)
 	}
@@ -97,12 +96,12 @@ func (s *shared) share(ctx context.Context, run *lesson.Run) error {
 // whoever changes one changes it for all other readers, in the middle of their reading. DeepCopy
 // first, change the copy, send it to the server: the watch brings it back.
 func (s *shared) edit(ctx context.Context, run *lesson.Run) error {
-	lister := s.configMaps.Lister().ConfigMaps(s.ns)
+	lister := s.copy.configMaps.Lister().ConfigMaps(s.ns)
 	mine, err := lister.Get("cart")
 	if err != nil {
 		return fmt.Errorf("get ConfigMap cart from the cache: %w", err)
 	}
-	yours, err := s.factory.Core().V1().ConfigMaps().Lister().ConfigMaps(s.ns).Get("cart")
+	yours, err := s.copy.factory.Core().V1().ConfigMaps().Lister().ConfigMaps(s.ns).Get("cart")
 	if err != nil {
 		return fmt.Errorf("get ConfigMap cart from the cache: %w", err)
 	}
@@ -115,7 +114,7 @@ func (s *shared) edit(ctx context.Context, run *lesson.Run) error {
 		return fmt.Errorf("update ConfigMap cart: %w", err)
 	}
 	var now *corev1.ConfigMap
-	err = wait.PollUntilContextTimeout(s.running, time.Millisecond, 10*time.Second, true,
+	err = wait.PollUntilContextTimeout(s.copy.running, time.Millisecond, time.Minute, true,
 		func(context.Context) (bool, error) {
 			now, err = lister.Get("cart")
 			return err == nil && now.ResourceVersion == sent.ResourceVersion, err
@@ -127,8 +126,8 @@ func (s *shared) edit(ctx context.Context, run *lesson.Run) error {
 		now.Data["color"], mine.Data["color"])
 	run.Wire(s.wire.Lap())
 	if now != mine {
-		run.Say("The cache never changes an object, it takes another. So must you. With")
-		run.Say("KUBE_CACHE_MUTATION_DETECTOR=true, for tests, a changed object is a panic.")
+		run.Say("No: the object belongs to all readers. The informer itself never changes one,")
+		run.Say("it puts another in its place. You: DeepCopy, change the copy, Update.")
 	}
 	return nil
 }

@@ -10,32 +10,30 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 
 	"client-go-lessons/internal/lesson"
 )
 
-// stop ends the informer of step 1: the context that it was started with is canceled (or, with
+// stop ends the copy of step fill: the context that it was started with is canceled (or, with
 // Start(stopCh), the channel closed), and Shutdown waits until its goroutines are gone: all but
-// one, which ends a moment later. One informer can be run without its factory's Start, by Run: it
-// blocks until stopCh is closed.
+// one, which ends a moment later. Shutdown without the cancel waits for ever.
+//
+// One informer can be run without its factory's Start, by Run, which blocks until stopCh is closed.
 func (s *shared) stop(ctx context.Context, run *lesson.Run) error {
 	table := [][]any{{"", "watches open", "goroutines"}}
 	watches, routines := s.wire.Lap().OpenWatches, goroutines()
-	s.cancel(nil)
-	s.factory.Shutdown()
+	s.copy.cancel(nil)
+	s.copy.factory.Shutdown()
 	watchesLeft, left := s.wire.Lap().OpenWatches, goroutinesLeft(ctx)
 	table = append(table, []any{"cancel the context, factory.Shutdown()",
 		fmt.Sprintf("%d → %d", watches, watchesLeft), fmt.Sprintf("%d → %d", routines, left)})
 	clean := watchesLeft+left == 0
 
-	factory := informers.NewSharedInformerFactoryWithOptions(s.clientset, 0,
-		informers.WithNamespace(s.ns))
-	inf := factory.Core().V1().ConfigMaps().Informer()
-	running, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if err := inf.SetWatchErrorHandlerWithContext(giveUp(cancel)); err != nil {
+	single := s.newCopy(ctx, s.clientset, 0) // never started by its factory
+	defer single.stop()
+	inf := single.configMaps.Informer()
+	if err := inf.SetWatchErrorHandlerWithContext(giveUp(single.cancel)); err != nil {
 		return err
 	}
 	stopCh, returned := make(chan struct{}), make(chan struct{})
@@ -48,8 +46,8 @@ func (s *shared) stop(ctx context.Context, run *lesson.Run) error {
 		<-returned
 	})
 	defer end()
-	if !cache.WaitFor(running, "", inf.HasSyncedChecker()) {
-		return context.Cause(running)
+	if !cache.WaitFor(single.running, "", inf.HasSyncedChecker()) {
+		return context.Cause(single.running)
 	}
 	watches, routines = s.wire.Lap().OpenWatches, goroutines()
 	end()
@@ -62,11 +60,12 @@ func (s *shared) stop(ctx context.Context, run *lesson.Run) error {
 		run.Say("No request and no goroutine is left.")
 	}
 
-	list, err := s.configMaps.Lister().ConfigMaps(s.ns).List(labels.Everything())
+	list, err := s.copy.configMaps.Lister().ConfigMaps(s.ns).List(labels.Everything())
 	if err != nil {
 		return fmt.Errorf("list from the cache: %w", err)
 	}
-	run.Say("The lister of step 1 still answers: %d ConfigMaps, as they were by then.", len(list))
+	run.Say("The stopped cache still answers: %d ConfigMaps of ours, as they were.",
+		len(names(list)))
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	"client-go-lessons/fresh"
 	"client-go-lessons/internal/lesson"
@@ -34,8 +35,10 @@ type fallback struct {
 	lister   corelisters.ConfigMapNamespaceLister
 	waiter   *fresh.Waiter
 
-	natural lags   // measured in step 1
-	costs   []cost // measured in step 3
+	mutations cache.MutationCache // for step remedies
+
+	natural lags            // measured in step race
+	costs   map[string]cost // measured in step remedies, by id
 }
 
 // connect makes a clientset for writing and for live reads, and a lister as in lesson 03. A live
@@ -61,6 +64,11 @@ func (d *fallback) connect(ctx context.Context, run *lesson.Run) (err error) {
 	if err != nil {
 		return err
 	}
+	// A MutationCache is put on top of the informer's store; it logs to nobody here.
+	d.mutations = cache.NewIntegerResourceVersionMutationCacheWithOptions(klog.Logger{},
+		d.informer.GetStore(), cache.MutationCacheOptions{IncludeAdds: true})
+	d.costs = map[string]cost{}
+
 	ctx, d.stop = context.WithCancelCause(ctx)
 	d.running = ctx
 	if err := d.informer.SetWatchErrorHandlerWithContext(giveUp(d.stop)); err != nil {
@@ -83,33 +91,37 @@ func (d *fallback) close() {
 	d.factory.Shutdown() // returns when the informer and its handlers have ended
 }
 
-// giveUp is that of lesson 03, refused.go: without it, a user who may not list or watch would wait
-// for the cache for ever. After the sync a 403 may pass: a server that has just started gives it to
-// anybody.
+// giveUp is that of lesson 03, copy.go: without it, a user who may not list or watch would wait for
+// the cache for ever. All other errors go to client-go's own handler.
 func giveUp(cancel context.CancelCauseFunc) cache.WatchErrorHandlerWithContext {
-	const grace = 5 * time.Second
-	var first, latest time.Time // refusal of those that came close together
-	return func(_ context.Context, reflector *cache.Reflector, err error) {
-		if stranger := (x509.UnknownAuthorityError{}); errors.As(err, &stranger) {
+	const (
+		patience = 5 * time.Second // with a copy that has synced
+		apart    = 8 * time.Second // refusals that follow each other come closer than that
+	)
+	var first, latest time.Time // refusal of those that follow each other
+	return func(ctx context.Context, reflector *cache.Reflector, err error) {
+		if untrusted := (x509.UnknownAuthorityError{}); errors.As(err, &untrusted) {
 			cancel(err)
+			return
 		}
 		if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
+			cache.DefaultWatchErrorHandler(ctx, reflector, err)
 			return
 		}
 		now := time.Now()
-		if now.Sub(latest) > 8*time.Second { // retries come closer than that, at first
+		if now.Sub(latest) > apart {
 			first = now
 		}
 		latest = now
 		synced := reflector.LastSyncResourceVersion() != ""
-		if !synced || now.Sub(first) > grace {
+		if !synced || now.Sub(first) > patience {
 			cancel(err)
 		}
 	}
 }
 
-// why makes a step say why it failed, when the informer has given up: whatever goes wrong then is
-// due to that.
+// why makes a step say why it failed, when the informer has given up: whatever goes wrong after
+// that has this cause.
 func (d *fallback) why(
 	step func(context.Context, *lesson.Run) error,
 ) func(context.Context, *lesson.Run) error {

@@ -13,9 +13,9 @@ import (
 	"client-go-lessons/internal/lesson"
 )
 
-// create is called twice in a row to see to it that app has a child, as controllers are, while the
-// cache does not know of the first one yet. A name that follows from the parent lets the server
-// refuse the second one; a generated name does not.
+// create makes sure, twice in a row, that app has a child, as controllers do that are called often.
+// The second time the cache does not show the first child yet. If the child's name follows from the
+// parent, the server refuses the second child; with a generated name it does not.
 func (d *fallback) create(ctx context.Context, run *lesson.Run) error {
 	configMaps := d.clientset.CoreV1().ConfigMaps(d.ns)
 	app, err := configMaps.Get(ctx, "app", metav1.GetOptions{})
@@ -24,8 +24,8 @@ func (d *fallback) create(ctx context.Context, run *lesson.Run) error {
 	}
 	d.lag.Hold() // injected: no event comes in until it is released
 	defer d.lag.Release()
-	stranger := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "app-taken"}}
-	stranger, err = configMaps.Create(ctx, stranger, metav1.CreateOptions{})
+	taken, err := configMaps.Create(ctx,
+		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "app-taken"}}, metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("create ConfigMap app-taken: %w", err)
 	}
@@ -64,17 +64,17 @@ func (d *fallback) create(ctx context.Context, run *lesson.Run) error {
 	if there[0] == calls && there[1] == 1 {
 		run.Say("AlreadyExists is success, if a live read shows that what exists is yours.")
 	}
-	switch err := d.ensureNamed(ctx, app, stranger.Name); {
+	switch err := d.ensureNamed(ctx, app, taken.Name); {
 	case err == nil:
-		return fmt.Errorf("ConfigMap %s was taken for a child of app, and is none", stranger.Name)
+		return fmt.Errorf("ConfigMap %s was taken for a child of app, and is none", taken.Name)
 	case !errors.Is(err, errNotOurs):
 		return err
 	}
-	run.Say("Somebody else's under such a name is told apart: app does not control it.")
+	run.Say("Somebody else's ConfigMap under that name is an error: app does not own it.")
 
 	d.lag.Release() // the next step begins with a fresh cache
 	d.wire.Lap()
-	return d.waiter.Wait(ctx, stranger.ResourceVersion)
+	return d.waiter.Wait(ctx, taken.ResourceVersion)
 }
 
 // Children are told apart by labels, which are for the lesson's own count.

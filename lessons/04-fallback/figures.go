@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"client-go-lessons/internal/lesson"
 )
@@ -53,17 +55,20 @@ func (l lags) histogram() [][]any {
 	return rows
 }
 
-// items is how many ConfigMaps there are besides app.
+// items is how many ConfigMaps there are that nobody writes but step late.
 const items = 20
 
-// item is the name of one of them.
-func item(i int) string { return fmt.Sprintf("item-%02d", i%items) }
+func item(i int) string   { return fmt.Sprintf("item-%02d", i) }
+func theirs(w int) string { return fmt.Sprintf("theirs-%d", w) } // somebody else writes these
 
 // examples are the ConfigMaps that the lesson starts with.
 func examples() []*corev1.ConfigMap {
 	names := []string{"app"}
 	for i := range items {
 		names = append(names, item(i))
+	}
+	for w := range workers {
+		names = append(names, theirs(w))
 	}
 	var all []*corev1.ConfigMap
 	for _, name := range names {
@@ -73,4 +78,16 @@ func examples() []*corev1.ConfigMap {
 		})
 	}
 	return all
+}
+
+// somebodyElse is another writer: it changes one key of a ConfigMap.
+func (d *fallback) somebodyElse(
+	ctx context.Context, name, value string,
+) (*corev1.ConfigMap, error) {
+	cm, err := d.clientset.CoreV1().ConfigMaps(d.ns).Patch(ctx, name, types.MergePatchType,
+		fmt.Appendf(nil, `{"data":{"theirs":%q}}`, value), metav1.PatchOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("patch ConfigMap %s: %w", name, err)
+	}
+	return cm, nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -16,8 +15,9 @@ import (
 	"client-go-lessons/internal/lesson"
 )
 
-// late does the same with watch events that come 1.5 s late. Tekton reports a second or two from
-// busy clusters; yours is not busy, so the lag is injected, between the connection and the watch.
+// late does the same with watch events that come 1.5 s late. In Tekton's experience it is sometimes
+// a second or two. An idle cluster shows none of that, so the lag is injected, between the
+// connection and the watch.
 // The answers to writes and live reads are as fast as ever: only the cache lags.
 //
 // Two ready-made backoffs are at hand in client-go. Both are made for conflicts between writers,
@@ -34,7 +34,7 @@ func (d *fallback) late(ctx context.Context, run *lesson.Run) error {
 		writers.Go(func() { all[i], errs[i] = d.lookOften(ctx, item(i)) })
 	}
 	writers.Wait()
-	if err := cmp.Or(errs...); err != nil { // the first one: they are alike
+	if err := firstOf(errs); err != nil {
 		return err
 	}
 
@@ -54,8 +54,8 @@ func (d *fallback) late(ctx context.Context, run *lesson.Run) error {
 	}
 	run.Say("watch events held back %s (injected)", lesson.Duration(lag))
 	run.Say("stale on first read: %d of %d", stale, items)
-	run.Say("those were fresh after   p50 %s   p99 %s   max %s", lesson.Duration(fresh.p(50)),
-		lesson.Duration(fresh.p(99)), lesson.Duration(fresh.p(100)))
+	run.Say("those were fresh after   half %s   slowest %s",
+		lesson.Duration(fresh.p(50)), lesson.Duration(fresh.p(100)))
 	run.Table([]any{"asked the cache again with", "gave up", "after"},
 		[]any{"retry.DefaultRetry", fmt.Sprintf("%d of %d", len(quick), items),
 			lesson.Duration(quick.p(50))},
@@ -63,9 +63,9 @@ func (d *fallback) late(ctx context.Context, run *lesson.Run) error {
 			lesson.Duration(slow.p(50))})
 	run.Wire(d.wire.Lap())
 	if len(quick) == items && len(slow) == items {
-		run.Say("Retry by all means, but for longer than the lag you expect: give it seconds.")
+		run.Say("Both give up long before the event comes. To look again, take seconds.")
 	} else {
-		run.Say("Some of them lasted longer than the lag this time. Give yours seconds.")
+		run.Say("Some lasted longer than the lag this time. To look again, take seconds.")
 	}
 	return nil
 }

@@ -16,11 +16,11 @@ import (
 	"client-go-lessons/internal/wire"
 )
 
-// notThere reads live what the cache does not have, and gets no object, each time for another
+// notFound reads live what the cache does not have, and gets no object, each time for another
 // reason. Only one reason says that there is none. To take another for it, as in
 // `if err != nil { create }`, makes things twice, or deletes what somebody needs, whenever the
 // server has a bad moment.
-func (d *fallback) notThere(ctx context.Context, run *lesson.Run) error {
+func (d *fallback) notFound(ctx context.Context, run *lesson.Run) error {
 	table := [][]any{{"the server", "GET", "error", "is there none?"}}
 	failed, absent := 0, 0
 	for _, server := range []struct {
