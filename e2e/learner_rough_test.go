@@ -109,7 +109,7 @@ func (r *signaled) checkInterrupted(lastLine string) {
 	if len(r.output) > 0 {
 		end = r.output[len(r.output)-1]
 	}
-	switch want := regexp.MustCompile(`^Interrupted\. Namespace \S+ is deleted\.$`); {
+	switch want := regexp.MustCompile(`^Interrupted\. Namespace \S+ is (being )?deleted\.$`); {
 	case r.code == 0 && end == lastLine:
 	case r.code != 130:
 		problem("exit code %d, want 130", r.code)

