@@ -409,7 +409,7 @@ func conclusionAgrees(t *testing.T, run lessonRun) {
 	s := run.Step(t, "remedies")
 	for need, remedy := range map[string]string{
 		`what others wrote, too +always live`:    "live",
-		`the end state, in time +the cache`:      "cache",
+		`to be right in the end +the cache`:      "cache",
 		`your write, by its name +MutationCache`: "keep",
 		`your write in any read +fresh.Waiter`:   "wait",
 		`your write, at once +live if behind`:    "behind",

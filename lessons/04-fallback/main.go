@@ -43,7 +43,7 @@ func readYourWrite(ctx context.Context, cfg *rest.Config, namespace string) erro
 		return err
 	}
 
-	written, err := api.Patch(ctx, "app", types.MergePatchType,
+	saved, err := api.Patch(ctx, "app", types.MergePatchType,
 		[]byte(`{"data":{"color":"green"}}`), metav1.PatchOptions{})
 	if err != nil {
 		return err
@@ -53,8 +53,7 @@ func readYourWrite(ctx context.Context, cfg *rest.Config, namespace string) erro
 		return err
 	}
 	from := "the cache"
-	order, err := resourceversion.CompareResourceVersion(
-		app.ResourceVersion, written.ResourceVersion)
+	order, err := resourceversion.CompareResourceVersion(app.ResourceVersion, saved.ResourceVersion)
 	if err != nil {
 		return err
 	}

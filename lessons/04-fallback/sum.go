@@ -21,7 +21,7 @@ func (d *fallback) sum(run *lesson.Run) {
 	run.Table(
 		[]any{"you need", "take", "own", "others'", "requests", "50 %"},
 		row("what others wrote, too", "always live", "live"),
-		row("the end state, in time", "the cache", "cache"),
+		row("to be right in the end", "the cache", "cache"),
 		row("your write, by its name", "MutationCache", "keep"),
 		row("your write in any read", "fresh.Waiter", "wait"),
 		row("your write, at once", "live if behind", "behind"),
