@@ -208,7 +208,7 @@ func TestInformer(t *testing.T) {
 		features.New("reads of a lister come from the cache").WithLabel("claim", "N18").
 			Assess("30,000 of them send nothing, 100 direct ones 100 requests", assess(func(t *testing.T) {
 				s := run.Step(t, "reads")
-				if diff := cmp.Diff(map[string]int{"get": 100}, onWire(s.Record).Requests); diff != "" {
+				if diff := cmp.Diff(map[string]int{"get": 100}, onWire(configMaps(s.Record)).Requests); diff != "" {
 					t.Errorf("(-want +observed)\n%s", diff)
 				}
 				s.Find(t, `A read from the cache sends nothing, and is far faster`)
@@ -314,7 +314,7 @@ func TestInformer(t *testing.T) {
 		features.New("a sync was LIST and WATCH, and is one WATCH").
 			Assess("by what each informer sent", assess(func(t *testing.T) {
 				s := run.Step(t, "sync")
-				reads := s.Record.Where(func(r observer.Request) bool { return r.Verb != "create" }).Requests
+				reads := configMaps(s.Record).Where(func(r observer.Request) bool { return r.Verb != "create" }).Requests
 				if len(reads) != 3 || !streams(reads[0]) || reads[1].Verb != "list" ||
 					reads[2].Verb != "watch" || streams(reads[2]) {
 					t.Fatalf("want a streaming WATCH, then LIST and WATCH:\n%s", s.Record)

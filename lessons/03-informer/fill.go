@@ -78,12 +78,15 @@ func names(list []*corev1.ConfigMap) (names []string) {
 	return names
 }
 
-// example is a ConfigMap of the lesson's own.
+// example is a ConfigMap of the lesson's own, of no tier if that is "".
 func example(name, tier string, data map[string]string) *corev1.ConfigMap {
+	labels := map[string]string{"lesson": "03"}
+	if tier != "" {
+		labels["tier"] = tier
+	}
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: name, Labels: map[string]string{"lesson": "03", "tier": tier}},
-		Data: data,
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
+		Data:       data,
 	}
 }
 
