@@ -18,15 +18,16 @@ lessons: up ## Run every lesson in order; starts a cluster if need be
 	done
 
 .PHONY: exercise exercises bin/exercise
-exercise: bin/exercise ## Judge your exercise N=03 (HINT=1 or SOLUTION=1 helps)
-	@bin/exercise $(if $(HINT),-hint) $(if $(SOLUTION),-solution) $(ARGS) $(N)
+exercise: bin/exercise ## Judge your exercise N=03 (HINT=1, SOLUTION=1 or RESET=1)
+	@bin/exercise $(if $(HINT),-hint) $(if $(SOLUTION),-solution) $(if $(RESET),-reset) $(ARGS) $(N)
 
 exercises: bin/exercise ## Judge all exercises and show which is next
 	@bin/exercise -all $(ARGS)
 
 bin/exercise:
 	@mkdir -p bin
-	@go build -o bin/exercise ./exercises/judge
+	@GOWORK=off go generate ./exercises
+	@GOWORK=off go build -o bin/exercise ./exercises
 
 up: bin/cluster ## Start a cluster (PROVIDER=auto, kind or local)
 	bin/cluster up --provider $(PROVIDER) --dir $(CLUSTER)
@@ -53,7 +54,7 @@ offline-check: ## Run lessons, exercises and make e2e with the network cut off (
 ##@ Check
 .PHONY: test e2e e2e-faults soak soak-docs record docs lint vuln
 test: ## Test packages, pages, the cluster tool and the benchmarks' program
-	@go test -race $$(go list ./... | grep -v '/e2e$$')
+	@go test -race $$(go list ./... | grep -v -e '/e2e$$' -e '/exercises/[^/]*$$')
 	cd cluster && go test -race ./...
 	cd bench && go test -race ./...
 

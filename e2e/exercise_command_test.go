@@ -2,9 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,51 +19,42 @@ import (
 	"sigs.k8s.io/e2e-framework/pkg/features"
 )
 
-// TestExerciseCommand runs the judge as `make exercise` does.
+// TestExerciseCommand runs the judge as `make exercise` does, in a copy of the workspace: what a
+// learner has in this one is nobody's business.
 func TestExerciseCommand(t *testing.T) {
-	const name = "07-never-started"
-	root, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	command, kubeconfig := filepath.Join(dir, "exercise"), filepath.Join(dir, "kubeconfig")
-	build := exec.Command("go", "build", "-o", command, "./exercises/judge")
-	build.Dir = root
+	const name = "07-empty-list"
+	root := copyWorkspace(t)
+	command, kubeconfig := filepath.Join(root, "exercise"), filepath.Join(root, "kubeconfig")
+	build := exec.Command("go", "build", "-o", command, "./exercises")
+	build.Dir = ".."
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, said)
 	}
 	if err := lab.observer.Kubeconfig(kubeconfig, contextName()); err != nil {
 		t.Fatal(err)
 	}
-	// What a learner has done, as the compiler sees it.
-	edited := func(t *testing.T, replacement string) string {
-		overlay := filepath.Join(t.TempDir(), "overlay.json")
-		text := fmt.Sprintf(`{"Replace": {%q: %q}}`, filepath.Join(root, "exercises", name, "main.go"), filepath.Join(root, replacement))
-		if err := os.WriteFile(overlay, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return "GOFLAGS=-overlay=" + overlay
-	}
-	start := func(t *testing.T, out *bytes.Buffer, args []string, env ...string) *exec.Cmd {
+	start := func(t *testing.T, out *bytes.Buffer, args ...string) *exec.Cmd {
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		t.Cleanup(cancel)
 		cmd := exec.CommandContext(ctx, command, args...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = root, out, out
-		cmd.Env = append(append(os.Environ(), "KUBECONFIG="+kubeconfig), env...)
+		cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
 		return cmd
 	}
-	check := func(code int, wants []string, args []string, env func(*testing.T) string) features.Func {
+	mine := filepath.Join(root, "exercises", name, "main.go")
+	// check judges the learner's program after it has become source, "" for as it is.
+	check := func(source string, code int, wants ...string) features.Func {
 		return assess(func(t *testing.T) {
-			var out bytes.Buffer
-			var vars []string
-			if env != nil {
-				vars = []string{env(t)}
+			if source != "" {
+				if err := os.WriteFile(mine, []byte(source), 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
-			err := start(t, &out, args, vars...).Wait()
+			var out bytes.Buffer
+			err := start(t, &out, "07").Wait()
 			if got := exitCode(err); got != code {
 				t.Errorf("exit code %d, want %d", got, code)
 			}
@@ -83,21 +74,25 @@ func TestExerciseCommand(t *testing.T) {
 			noneLeft(t, name)
 		})
 	}
+	solution := readFile(t, filepath.Join("../exercises", name, "solution/main.go"))
 	testenv.Test(t, features.New("make exercise").
-		Assess("says what is still wrong", check(1, []string{
-			"Exercise 07 · never started\n", "\nNot yet.\n", "   | ConfigMaps in the cache: 0\n", "\nHint: make exercise N=07 HINT=1\n",
-		}, []string{"7"}, nil)).
-		Assess("says what is solved, and what is next", check(0, []string{
-			"\nSolved.\n   4 ConfigMaps, 1 WATCH.\n", "\nNext: exercises/08-tombstone/main.go, make exercise N=08\n",
-		}, []string{"07"}, func(t *testing.T) string { return edited(t, "exercises/"+name+"/solution/main.go") })).
-		Assess("says what the compiler says", check(1, []string{
-			"\nNot yet.\n   Your program does not compile:\n", "undefined: find",
-		}, []string{"07"}, func(t *testing.T) string { return edited(t, answers+"does-not-compile/main.go") })).
+		Assess("makes the program, and says what is still wrong with it", check("", 1,
+			"Exercise 07 · ", "It is yours now", "\nNot yet.\n", "   | ConfigMaps in the cache: 0\n", "\nHint: make exercise N=07 HINT=1\n")).
+		Assess("says what is solved, and what is next", check(solution, 0,
+			"\nSolved.\n   4 ConfigMaps, 1 WATCH.\n", "\nNext: exercises/08-sudden-crash/main.go, make exercise N=08\n")).
+		Assess("says what the compiler says", check(strings.Replace(solution, "list, err :=", "list, err := find //", 1), 1,
+			"\nNot yet.\n   Your program does not compile:\n", "undefined: find")).
+		Assess("keeps what is reset", assess(func(t *testing.T) {
+			var out bytes.Buffer
+			if err := start(t, &out, "-reset", "7").Wait(); err != nil || !strings.Contains(out.String(), "is kept: .learn/"+name+".1.go") {
+				t.Errorf("%v\n%s", err, out.String())
+			}
+		})).
 		Assess("cleans up on Ctrl-C", assess(func(t *testing.T) {
 			var out bytes.Buffer
-			cmd := start(t, &out, []string{"10"})
+			cmd := start(t, &out, "10")
 			err := wait.PollUntilContextTimeout(t.Context(), 5*time.Millisecond, limit, true, func(ctx context.Context) (bool, error) {
-				list, err := lab.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: exerciseLabel + "10-slow-handler"})
+				list, err := lab.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: exerciseLabel + "10-no-news"})
 				return err == nil && len(list.Items) > 0, err
 			})
 			if err != nil {
@@ -108,8 +103,26 @@ func TestExerciseCommand(t *testing.T) {
 			if got := exitCode(err); got != 130 || !strings.Contains(out.String(), "Interrupted.") {
 				t.Errorf("exit code %d, want 130\n%s", got, out.String())
 			}
-			noneLeft(t, "10-slow-handler")
+			noneLeft(t, "10-no-news")
 		})).Feature())
+}
+
+// copyWorkspace copies what an exercise is compiled from, and leaves out what a learner made.
+func copyWorkspace(t *testing.T) (root string) {
+	t.Helper()
+	root = t.TempDir()
+	files, err := exec.Command("git", "ls-files", "../go.mod", "../go.sum", "../exercises", "../internal").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file := range strings.Lines(string(files)) {
+		file = strings.TrimSpace(file)
+		to := filepath.Join(root, "e2e", file)
+		if err := cmp.Or(os.MkdirAll(filepath.Dir(to), 0o700), os.WriteFile(to, []byte(readFile(t, file)), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
 }
 
 const exerciseLabel = "client-go-lessons/lesson=exercise-"

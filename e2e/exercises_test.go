@@ -2,103 +2,79 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/e2e-framework/pkg/features"
 
+	"client-go-lessons/exercises/plays"
+	workspace "client-go-lessons/internal/cluster"
 	"client-go-lessons/internal/judge"
 )
 
-// symptoms are what the judge says of each exercise as it is shipped, and of no other.
-var symptoms = map[string]*regexp.Regexp{
-	"01": regexp.MustCompile(`client-go held them back`),
-	"02": regexp.MustCompile(`printed \d+ changes more that nobody made, and it went on`),
-	"03": regexp.MustCompile(`missed 1: DELETED gate\..* nobody made at that moment: ADDED door`),
-	"04": regexp.MustCompile(`asked for them \d+ times all the same, and sent 0 LIST`),
-	"05": regexp.MustCompile(`your program read before the answer was there`),
-	"06": regexp.MustCompile(`opened 12 watches for 12 requests\. 1 is enough\. 12 of them are still open`),
-	"07": regexp.MustCompile(`printed 0, and sent no request at all`),
-	"08": regexp.MustCompile(`your program panicked: .*DeletedFinalStateUnknown.*, at main\.go:\d+`),
-	"09": regexp.MustCompile(`On the server it is blue\..*changed an object that belongs to the cache|mutation detector`),
-	"10": regexp.MustCompile(`all 12 events came over the wire\..* your handler was told of 0 of them`),
-	"11": regexp.MustCompile(`sent 5 writes, and 5 were refused`),
-	"12": regexp.MustCompile(`There are 2 children, .* sent 1 WATCH, 2 CREATE`),
+// judged is a program that the judge has judged.
+type judged struct {
+	answer
+	verdict judge.Verdict
 }
 
-// otherAnswers are right answers that differ from the solution ("" is what is said of them), and
-// wrong ones that differ from the exercise as it is shipped.
-var otherAnswers = map[string]string{
-	"01-right-list":          "",
-	"01-wrong-qps":           `client-go held them back`,
-	"02-right-select":        "",
-	"03-right-retrywatcher":  "",
-	"04-right-any-error":     "",
-	"04-wrong-isgone":        `asked for them \d+ times all the same`,
-	"05-wrong-sleep":         `your program read before the answer was there`,
-	"06-right-informer":      "",
-	"06-wrong-shutdown":      `opened 12 watches for 12 requests\. 1 is enough`,
-	"07-right-again":         "",
-	"07-wrong-no-wait":       `or it did not wait|Had the cache synced when it listed\?`,
-	"08-right-key":           "",
-	"08-wrong-dropped":       `told that the gate is gone, by a tombstone\. Your program never printed it`,
-	"09-wrong-always-writes": `changed an object that belongs to the cache: client-go's mutation detector`,
-	"10-right-channel":       "",
-	"11-right-wait":          "",
-	"11-wrong-overwrite":     `wrote over what the judge had added`,
-	"12-right-live":          "",
-	"12-wrong-exists":        `There is 1 child, as it should be\. But your program ended with exit code 1: call 2: .*already exists`,
+// right tells whether the verdict is what it should be.
+func (j judged) right() bool {
+	if j.want == nil {
+		return j.verdict.Solved
+	}
+	return !j.verdict.Solved && j.want.MatchString(j.verdict.Text)
 }
 
-// TestExercises: each exercise fails as it is shipped, with the symptom of its own bug; its solution
-// passes; and so do other right answers, while other wrong ones are told what is wrong with them.
+// TestExercises judges, for each exercise, the program as it is shipped, its solution, other right
+// and wrong answers, a program that does nothing, and programs that print what the solution printed
+// in another run, without asking the server. Meanwhile the cluster adds ConfigMaps of its own.
 func TestExercises(t *testing.T) {
+	noteFailure(t)
 	before := goleak.IgnoreCurrent()
-	verdicts := judgeAll(t)
-	var all []features.Feature
-	for _, e := range judge.All {
-		feature := features.New("exercise "+e.Name).
-			Assess("as shipped shows its own symptom", assess(func(t *testing.T) {
-				v := verdicts["exercises/"+e.Name]
-				if v.Solved {
-					t.Fatalf("it passes: %s", v.Text)
-				}
-				for number, symptom := range symptoms {
-					if symptom.MatchString(v.Text) != (number == e.Number()) {
-						t.Errorf("want the symptom of %s, found that of %s: %t\n%s", e.Number(), number, symptom.MatchString(v.Text), v.Text)
-					}
-				}
-			})).
-			Assess("has a solution that passes", assess(func(t *testing.T) {
-				if v := verdicts["exercises/"+e.Name+"/solution"]; !v.Solved {
-					t.Errorf("%s\n%s", v.Text, strings.Join(v.Printed, "\n"))
-				}
-			}))
-		for answer, want := range otherAnswers {
-			if !strings.HasPrefix(answer, e.Number()) {
-				continue
-			}
-			feature.Assess("judges "+answer, assess(func(t *testing.T) {
-				v := verdicts[answers+answer]
-				if v.Solved != (want == "") || want != "" && !regexp.MustCompile(want).MatchString(v.Text) {
-					t.Errorf("solved: %t, want %q\n%s\n%s", v.Solved, want, v.Text, strings.Join(v.Printed, "\n"))
+	all, err := judge.List("..", plays.All)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", t.TempDir()) // what is left there, the judge has left
+	results := judgeEverything(t, all)
+	var table strings.Builder
+	var feature []features.Feature
+	for _, e := range all {
+		if len(results[e.Name]) == 0 {
+			continue // EXERCISES leaves it out
+		}
+		f := features.New("exercise " + e.Name)
+		for _, j := range results[e.Name] {
+			fmt.Fprintf(&table, "%-20s %-26s %-8s %.110s\n", e.Name, j.name, say(j.verdict.Solved), j.verdict.Text)
+			f.Assess("tells "+j.name, assess(func(t *testing.T) {
+				if !j.right() {
+					t.Errorf("solved: %t, want %v\n%s\n%s", j.verdict.Solved, j.want, j.verdict.Text,
+						strings.Join(j.verdict.Printed[:min(8, len(j.verdict.Printed))], "\n"))
 				}
 			}))
 		}
-		all = append(all, feature.Feature())
+		f.Assess("as shipped shows the symptom of no other exercise", assess(func(t *testing.T) {
+			text := results[e.Name][0].verdict.Text
+			for other, programs := range results {
+				if other != e.Name && programs[0].want.MatchString(text) {
+					t.Errorf("that of %s: %s", other, text)
+				}
+			}
+		}))
+		feature = append(feature, f.Feature())
 	}
-	all = append(all, features.New("the judge of the exercises").
+	t.Logf("Exercise, program and verdict:\n%s", table.String())
+	feature = append(feature, features.New("the judge of the exercises").
 		Assess("leaves no goroutine", assess(func(t *testing.T) {
 			// The tests' own client keeps its connection.
 			if err := goleak.Find(before, goleak.IgnoreAnyFunction("golang.org/x/net/http2.(*clientConnReadLoop).run"),
@@ -111,115 +87,117 @@ func TestExercises(t *testing.T) {
 				t.Errorf("left: %v", left)
 			}
 		})).Feature())
-	testenv.Test(t, all...)
+	testenv.Test(t, feature...)
 }
 
-const answers = "internal/judge/testdata/"
+func say(solved bool) string {
+	if solved {
+		return "Solved"
+	}
+	return "Not yet"
+}
 
-// judgeAll judges all there is, several at a time: most of a trial is waiting.
-func judgeAll(t *testing.T) map[string]judge.Verdict {
+// judgeEverything judges all answers to all exercises, several at a time: most of a trial is
+// waiting. The first of each exercise is the one as shipped.
+func judgeEverything(t *testing.T, all []judge.Exercise) map[string][]judged {
 	t.Helper()
-	noteFailure(t)
-	exercises := map[string]judge.Exercise{} // by folder
-	for _, e := range judge.All {
-		exercises["exercises/"+e.Name], exercises["exercises/"+e.Name+"/solution"] = e, e
+	only := regexp.MustCompile(os.Getenv("EXERCISES")) // to judge fewer while you write one
+	sources := map[string]string{"echo": readFile(t, "../internal/judge/testdata/echo/main.go")}
+	answers := map[string][]answer{}
+	for _, e := range all {
+		if only.MatchString(e.Name) {
+			answers[e.Name] = answersTo(t, e)
+		}
+		for _, a := range answers[e.Name] {
+			sources[e.Name+" "+a.name] = a.source
+		}
 	}
-	for answer := range otherAnswers {
-		exercises[answers+answer], _ = judge.Find(answer[:2])
-	}
-	programs := linkAll(t, slices.Sorted(maps.Keys(exercises)))
+	programs := linkAll(t, sources)
 
-	t.Setenv("TMPDIR", t.TempDir()) // what is left there, the judge has left
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
-	verdicts := map[string]judge.Verdict{}
+	var mesh sync.WaitGroup
+	defer mesh.Wait()
+	meshCtx, stopMesh := context.WithCancel(ctx)
+	defer stopMesh()
+	mesh.Go(func() { addConfigMaps(meshCtx) })
+
+	results := map[string][]judged{}
 	var mu sync.Mutex
-	var group sync.WaitGroup
-	tokens := make(chan struct{}, 8)
-	judgeOne := func(folder string) {
-		e := exercises[folder]
-		group.Go(func() {
-			tokens <- struct{}{}
-			defer func() { <-tokens }()
-			v, err := e.Judge(ctx, lab.config, programs[folder])
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				t.Errorf("%s: %v", folder, err)
-			}
-			verdicts[folder] = v
-		})
+	tokens := make(chan struct{}, 12)
+	judgeOne := func(e judge.Exercise, a answer, path string) judged {
+		tokens <- struct{}{}
+		defer func() { <-tokens }()
+		v, err := e.Judge(ctx, &workspace.Cluster{Config: lab.config}, path)
+		if err != nil {
+			t.Errorf("%s %s: %v", e.Name, a.name, err)
+		}
+		return judged{a, v}
 	}
-	// Exercise 01 is about time alone, so it goes first, with nothing beside it.
-	isFirst := func(folder string) bool { return exercises[folder].Number() == "01" }
-	for _, first := range []bool{true, false} {
-		for folder := range exercises {
-			if isFirst(folder) == first {
-				judgeOne(folder)
+	judgeAll := func(e judge.Exercise) {
+		found := make([]judged, len(answers[e.Name]))
+		var group sync.WaitGroup
+		for i, a := range answers[e.Name] {
+			group.Go(func() { found[i] = judgeOne(e, a, programs[e.Name+" "+a.name]) })
+		}
+		group.Wait()
+		for _, j := range found {
+			if j.name == "solution" {
+				for _, e2 := range echoes(t, programs["echo"], e, j.verdict.Printed) {
+					group.Go(func() {
+						j := judgeOne(e, e2.answer, e2.path)
+						mu.Lock()
+						defer mu.Unlock()
+						found = append(found, j)
+					})
+				}
 			}
 		}
 		group.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		results[e.Name] = found
 	}
+	var group sync.WaitGroup
+	for i, e := range all {
+		if len(answers[e.Name]) == 0 {
+			continue
+		}
+		group.Go(func() { judgeAll(e) })
+		if i == 0 {
+			group.Wait() // exercise 01 is about time alone, so nothing runs beside it
+		}
+	}
+	group.Wait()
 	if t.Failed() {
 		t.FailNow()
 	}
-	return verdicts
+	return results
 }
 
-// linkAll makes one program of those in the folders: linking client-go to each of them would take
-// more time than all the rest. Each becomes a package with its main function exported, and the one
-// program is each of them under another name.
-func linkAll(t *testing.T, folders []string) (programs map[string]string) {
-	t.Helper()
-	root, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	// Files that are nowhere but in the compiler's eyes.
-	virtual := filepath.Join(root, "exercises", "all")
-	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	add := func(path, text string) {
-		file := filepath.Join(dir, fmt.Sprintf("%d.go", len(overlay.Replace)))
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+// addConfigMaps adds ConfigMaps to each namespace that the judge makes, as the control plane of a
+// service mesh does, at moments that have nothing to do with the judge's.
+func addConfigMaps(ctx context.Context) {
+	const most = 12 // in each
+	added := map[string]int{}
+	tick := time.NewTicker(150 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
-		overlay.Replace[filepath.Join(virtual, path)] = file
-	}
-	var imports, cases strings.Builder
-	programs = map[string]string{}
-	for i, folder := range folders {
-		source, err := os.ReadFile(filepath.Join(root, folder, "main.go"))
+		list, err := lab.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: "client-go-lessons/lesson"})
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		name := fmt.Sprintf("x%d", i)
-		text := strings.Replace(string(source), "\npackage main\n", "\npackage "+name+"\n", 1)
-		text = strings.Replace(text, "\nfunc main() ", "\nfunc Main() ", 1)
-		add(filepath.Join(name, "main.go"), text)
-		fmt.Fprintf(&imports, "import %q\n", "client-go-lessons/exercises/all/"+name)
-		fmt.Fprintf(&cases, "case %q: %s.Main()\n", name, name)
-		programs[folder] = filepath.Join(dir, name)
-	}
-	add("main.go", "package main\n\nimport \"os\"\nimport \"path/filepath\"\n"+imports.String()+
-		"\nfunc main() {\nswitch filepath.Base(os.Args[0]) {\n"+cases.String()+"}\n}\n")
-	raw, err := json.Marshal(overlay)
-	if err != nil {
-		t.Fatal(err)
-	}
-	overlayFile, all := filepath.Join(dir, "overlay.json"), filepath.Join(dir, "all")
-	if err := os.WriteFile(overlayFile, raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	build := exec.Command("go", "build", "-overlay", overlayFile, "-o", all, "./exercises/all")
-	build.Dir = root
-	if said, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, said)
-	}
-	for _, path := range programs {
-		if err := os.Link(all, path); err != nil {
-			t.Fatal(err)
+		for _, ns := range list.Items {
+			if n := added[ns.Name]; n < most && ns.DeletionTimestamp == nil {
+				cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("mesh-root-cert-%d", n)}}
+				_, _ = lab.client.CoreV1().ConfigMaps(ns.Name).Create(ctx, cm, metav1.CreateOptions{}) // it may be gone
+				added[ns.Name]++
+			}
 		}
 	}
-	return programs
 }

@@ -11,31 +11,13 @@ import (
 	"strings"
 )
 
-// Root is the folder of this workspace, above the working folder.
-func Root() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if info, err := os.Stat(filepath.Join(dir, "exercises")); err == nil && info.IsDir() {
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-				return dir, nil
-			}
-		}
-		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("there is no folder exercises here; run this in the workspace")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
 // Build compiles the program in a folder of the workspace to path. What the compiler has against it
-// comes as a *NotCompiled.
+// comes as a *NotCompiled. Any other error is the go command's own trouble.
 func Build(ctx context.Context, root, folder, path string) error {
 	// Without debug information it links faster. A panic names file and line all the same.
 	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", path, "./"+filepath.ToSlash(folder))
 	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "GOWORK=off") // a go.work further up is about other modules
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	err := cmd.Run()
@@ -44,10 +26,12 @@ func Build(ctx context.Context, root, folder, path string) error {
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case said.Len() == 0:
-		return fmt.Errorf("go build: %w", err)
+	case sourcePlace.MatchString(said.String()):
+		return &NotCompiled{lines(said.String())}
+	case said.Len() > 0:
+		err = fmt.Errorf("%s", strings.Join(lines(said.String()), "; "))
 	}
-	return &NotCompiled{lines(said.String())}
+	return fmt.Errorf("your program was not compiled, and that is not its fault: go build: %w", err)
 }
 
 // NotCompiled is what the compiler says about a program.
@@ -55,7 +39,11 @@ type NotCompiled struct{ Lines []string }
 
 func (e *NotCompiled) Error() string { return strings.Join(e.Lines, "\n") }
 
-var packageLine = regexp.MustCompile(`^# `)
+var (
+	packageLine = regexp.MustCompile(`^# `)
+	// sourcePlace is a place in a source file, which each complaint about a program names.
+	sourcePlace = regexp.MustCompile(`(?m)^\S+\.go:\d+`)
+)
 
 // lines are the first few lines that are about the program itself.
 func lines(said string) (kept []string) {

@@ -17,7 +17,7 @@ import (
 
 const (
 	keep  = 500 // lines of a program's output that are kept; the others are counted
-	shown = 8   // of them that a learner sees
+	shown = 8   // lines of the compiler that a learner sees
 )
 
 // program is the learner's program as it runs.
@@ -29,7 +29,7 @@ type program struct {
 	mu    sync.Mutex
 	out   []string // of the standard output
 	err   []string // of the standard error
-	both  []string // the first few lines of either
+	both  []string // lines of either
 	count int      // lines of both
 	crash bool     // what follows on the standard error are stacks
 }
@@ -98,7 +98,7 @@ func (p *program) note(line string, lines *[]string) {
 		}
 	}
 	p.count++
-	if len(p.both) < shown {
+	if len(p.both) < keep {
 		p.both = append(p.both, line)
 	}
 }

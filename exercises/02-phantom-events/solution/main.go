@@ -1,4 +1,4 @@
-// Exercise 02, solved: phantom events.
+// Exercise 02, solved: changes that nobody made.
 //
 // The program prints every change to the ConfigMaps of its namespace, as long as its watch lasts.
 // No watch lasts for ever: the server ends it after 30 to 60 minutes. The judge ends this one after

@@ -1,4 +1,4 @@
-// Exercise 12, solved: created twice.
+// Exercise 12, solved: two of what should be one.
 //
 // Every app must have one child, a ConfigMap with the label app. ensure looks into the cache and
 // creates the child if there is none. It is called twice in a row, as happens in a controller. The
