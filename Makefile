@@ -17,7 +17,10 @@ lessons: up ## Run every lesson in order; starts a cluster if need be
 		go run ./lessons/$$lesson -kubeconfig $(CLUSTER)/kubeconfig $(ARGS); echo; \
 	done
 
-.PHONY: exercise exercises bin/exercise
+.PHONY: learn exercise exercises bin/exercise
+learn: up bin/exercise ## Go through the exercises: judged whenever you save
+	@bin/exercise $(ARGS)
+
 exercise: bin/exercise ## Judge your exercise N=03 (HINT=1, SOLUTION=1 or RESET=1)
 	@bin/exercise $(if $(HINT),-hint) $(if $(SOLUTION),-solution) $(if $(RESET),-reset) $(ARGS) $(N)
 

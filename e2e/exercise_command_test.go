@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -88,6 +90,32 @@ func TestExerciseCommand(t *testing.T) {
 				t.Errorf("%v\n%s", err, out.String())
 			}
 		})).
+		Assess("judges at each save, and goes on when an exercise is solved", assess(func(t *testing.T) {
+			out := &growing{}
+			cmd := exec.Command(command)
+			cmd.Dir, cmd.Stdout, cmd.Stderr = root, out, out
+			cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
+			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = cmd.Process.Kill() }()
+			out.mustSay(t, "Exercise 01 · ")
+			_, _ = io.WriteString(stdin, "7\n")
+			out.mustSay(t, "Exercise 07 · ", "Not yet.", "it is judged again")
+			if err := os.WriteFile(mine, []byte(solution), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out.mustSay(t, "Solved.", "Exercise 01 · ") // the first one that is not solved
+			_, _ = io.WriteString(stdin, "q\n")
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+			noneLeft(t, name)
+		})).
 		Assess("cleans up on Ctrl-C", assess(func(t *testing.T) {
 			var out bytes.Buffer
 			cmd := start(t, &out, "10")
@@ -105,6 +133,40 @@ func TestExerciseCommand(t *testing.T) {
 			}
 			noneLeft(t, "10-no-news")
 		})).Feature())
+}
+
+// growing is what a program that still runs has said.
+type growing struct {
+	mu   sync.Mutex
+	text strings.Builder
+	read int // up to where mustSay has read
+}
+
+func (g *growing) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.text.Write(p)
+}
+
+func (g *growing) String() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.text.String()
+}
+
+// mustSay waits until these were said, one after the other.
+func (g *growing) mustSay(t *testing.T, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		err := wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, limit, true, func(context.Context) (bool, error) {
+			i := strings.Index(g.String()[g.read:], want)
+			g.read += max(0, i)
+			return i >= 0, nil
+		})
+		if err != nil {
+			t.Fatalf("it does not say %q: %v\n%s", want, err, g)
+		}
+	}
 }
 
 // copyWorkspace copies what an exercise is compiled from, and leaves out what a learner made.

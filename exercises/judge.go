@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"client-go-lessons/internal/judge"
-	"client-go-lessons/internal/term"
 )
 
 // judgeOne judges one exercise and says all about it.
@@ -81,9 +80,7 @@ func (b *workbench) verdict(v judge.Verdict) {
 	} else {
 		b.say("%s", b.style("31", "Not yet."))
 	}
-	for line := range strings.SplitSeq(term.Fold(v.Text, 77), "\n") {
-		b.say("   %s", line)
-	}
+	b.say("%s", fill(v.Text))
 	if len(v.Printed) == 0 {
 		return
 	}
@@ -158,7 +155,7 @@ func (b *workbench) judgeAll(ctx context.Context) (int, error) {
 		case first == nil:
 			first = &got.v
 		}
-		b.say("%s %s  %-45s %s", mark, e.Number(), e.Title, b.style("2", fmt.Sprintf("%s, %d min", difficulty(e), e.Minutes)))
+		b.row(mark, e)
 	}
 	b.say("\n%s  %d of %d solved, judged in %.0f s", bar(solved, len(b.all)), solved, len(b.all), time.Since(start).Seconds())
 	switch next, left := b.next(); {
@@ -174,6 +171,11 @@ func (b *workbench) judgeAll(ctx context.Context) (int, error) {
 		return exitSolved, nil
 	}
 	return exitNotYet, nil
+}
+
+// row is an exercise on one line.
+func (b *workbench) row(mark string, e judge.Exercise) {
+	b.say("%s %s  %-45s %s", mark, e.Number(), e.Title, b.style("2", fmt.Sprintf("%s, %d min", difficulty(e), e.Minutes)))
 }
 
 // worst prefers what the other judges say to "canceled": what was left behind is worth more.

@@ -28,14 +28,15 @@ const (
 	terminated  = 143
 )
 
-const usage = `Usage: make exercise N=03              judge exercise 03
+const usage = `Usage: make learn                      go from one to the next
+       make exercise N=03              judge exercise 03
        make exercise N=03 HINT=1       print a hint
        make exercise N=03 SOLUTION=1   say where a solution is
        make exercise N=03 RESET=1      begin it anew; your version is kept
        make exercises                  judge all, and show which is next
 `
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // workbench is what a learner works on: all exercises, and a cluster.
 type workbench struct {
@@ -46,7 +47,7 @@ type workbench struct {
 	cluster *cluster.Cluster
 }
 
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("exercises", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	hint := fs.Bool("hint", false, "")
@@ -78,13 +79,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	switch {
 	case *all && fs.NArg() > 0:
 		return misuse("All exercises, or one: not both.")
-	case !*all && fs.NArg() == 0:
+	case fs.NArg() == 0 && (*hint || *solution || *reset):
 		return misuse("Which exercise? There are %s to %s.", first, last)
 	case fs.NArg() > 1:
 		return misuse("One exercise at a time, not %s.", strings.Join(fs.Args(), " "))
 	}
 	one, ok := b.find(fs.Arg(0))
-	if !*all && !ok {
+	if fs.NArg() == 1 && !ok {
 		return misuse("There is no exercise %q: there are %s to %s.", fs.Arg(0), first, last)
 	}
 	switch {
@@ -100,8 +101,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		if b.cluster, err = cluster.Connect(ctx, *kubeconfig, *contextName); err != nil {
 			return exitNotYet, err
 		}
-		if *all {
+		switch {
+		case *all:
 			return b.judgeAll(ctx)
+		case fs.NArg() == 0:
+			return b.learn(ctx, stdin)
 		}
 		return b.judgeOne(ctx, one)
 	})

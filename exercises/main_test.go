@@ -24,7 +24,7 @@ func TestUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{nil, 2, "Which exercise? There are 01 to 12."},
+		{[]string{"-hint"}, 2, "Which exercise? There are 01 to 12."},
 		{[]string{"13"}, 2, `There is no exercise "13": there are 01 to 12.`},
 		{[]string{"1", "2"}, 2, "One exercise at a time, not 1 2."},
 		{[]string{"-all", "2"}, 2, "not both"},
@@ -35,9 +35,16 @@ func TestUsage(t *testing.T) {
 		{[]string{"-kubeconfig", "/no/such/file", "3"}, 1, "cannot read -kubeconfig /no/such/file"},
 	} {
 		var out bytes.Buffer
-		if code := run(c.args, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
+		if code := run(c.args, nil, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
 			t.Errorf("%q: exit code %d, want %d, and %q in:\n%s", c.args, code, c.code, c.want, out.String())
 		}
+	}
+}
+
+func TestStory(t *testing.T) {
+	got := story("// Exercise 01: slow.\n//\n// It is\n// slow.\n//\n//\tmake exercise N=01\npackage main\n")
+	if want := "   It is slow."; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -37,6 +37,11 @@ func (s *screen) style(code, text string) string {
 	return "\x1b[" + code + "m" + text + "\x1b[0m"
 }
 
+// fill folds text for 80 columns, and indents it.
+func fill(text string) string {
+	return "   " + strings.ReplaceAll(term.Fold(strings.TrimSpace(text), 77), "\n", "\n   ")
+}
+
 // fold makes a line that was printed into at most four of at most width columns, where words end if
 // they do. All but the first leave room for an indent of two.
 func fold(line string, width int) (lines []string) {
