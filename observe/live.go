@@ -57,7 +57,8 @@ func (l *live) event(c observer.Change) {
 	if c.Code != 0 {
 		version = fmt.Sprint(c.Code, injected(c.Request))
 	}
-	text := fmt.Sprintf("%9.3f    %-8s %s %s  %s", c.Time.Sub(l.start).Seconds(), c.EventType, c.Request.Resource, name, version)
+	what := strings.TrimSpace(c.Request.Resource + " " + name)
+	text := fmt.Sprintf("%9.3f    %-8s %s  %s", c.Time.Sub(l.start).Seconds(), c.EventType, what, version)
 	if c.EventType == watch.Error {
 		text = l.out.Red(text)
 	}

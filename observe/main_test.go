@@ -310,7 +310,7 @@ func TestClearWordsForWhatDoesNotWork(t *testing.T) {
 		{"a command that is none", kubeconfig, []string{file}, 126, []string{"no program that you may run", "chmod"}},
 		{"a fault that is none", kubeconfig, []string{"-fault", "get/x: 418", "true"}, 2, []string{`no fault "418"`}},
 		{"a cluster elsewhere", remote, []string{"true"}, 1, []string{"not on this machine", "-context fake"}},
-		{"no request", kubeconfig, []string{"true"}, 0, []string{"no request was seen", "KUBECONFIG", "informer"}},
+		{"no request", kubeconfig, []string{"true"}, 0, []string{"no request was seen", "KUBECONFIG", "without a request for any object", "informer"}},
 		{"no folder for -json", kubeconfig, []string{"-json", "/nosuch/file", "true"}, 1, []string{"-json: open /nosuch/file", "Nothing was started"}},
 	}
 	for _, test := range tests {

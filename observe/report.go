@@ -30,8 +30,8 @@ func (s *summary) report(at time.Time, ended bool) *report {
 
 	if s.requests == 0 {
 		add("observe: no request was seen in %s.", advice.Duration(at.Sub(s.start)))
-		add("The command may not read KUBECONFIG, as with a --kubeconfig or a cluster of its own. An informer")
-		add("that nobody asked for before the factory was started sends none, either: docs/03-informer.md.")
+		add("Either the command failed before it sent one, or it does not read KUBECONFIG: it may have a flag")
+		add("of its own, such as --kubeconfig, or a cluster that it always takes.")
 		return r
 	}
 	add("observe: %s, %s, %s, %s", advice.Duration(at.Sub(s.start)), count(s.requests, "request"),

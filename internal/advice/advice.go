@@ -56,6 +56,8 @@ const (
 )
 
 var rules = []rule{
+	{nothingRead, "nothing-read", informerPage,
+		"If it reads from an informer's copy: ask for the informer, start the factory, wait for the sync, and only then read."},
 	{rereadObject, "reread-object", informerPage,
 		"Keep a copy: an informer asks once, and is told of each change."},
 	{polledList, "polled-list", watchPage,
@@ -90,7 +92,7 @@ var rules = []rule{
 		"Something on the way drops the bookmark that ends the first state. KUBE_FEATURE_WatchListClient=false avoids it."},
 	{conflictAgain, "conflict-again", fallbackPage,
 		"Read the object from the server before you try again; your copy is behind."},
-	{conflictLeft, "conflict-left", fallbackPage,
+	{writeLeft, "write-left", fallbackPage,
 		"Try again from a fresh read. If your cache says that all is well, you changed the object in it: DeepCopy first."},
 	{blindUpdate, "blind-update", fallbackPage,
 		"Leave the resourceVersion in: without it, what others have written since you read is lost."},

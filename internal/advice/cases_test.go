@@ -18,6 +18,15 @@ var cases = map[string]struct {
 	says  string
 	right map[string]Seen
 }{
+	"nothing-read": {
+		wrong: seen(request("", "", 0, ms, askVersion)),
+		says:  "The program ended without a request for any object.",
+		right: map[string]Seen{
+			"it read something": seen(request("", "", 0, ms, askVersion), request("get", "app", ms, ms)),
+			"still running":     seen(request("", "", 0, ms, askVersion)).running(),
+			"kubectl version":   seen(request("", "", 0, ms, askVersion, func(r *observer.Request) { r.UserAgent = "kubectl/v1.37.2" })),
+		},
+	},
 	"reread-object": {
 		wrong: seen(times(8, func(i int) observer.Request { return request("get", "app", each(i, time.Second), ms, hash(1)) })...),
 		says:  "configmaps/app was read 8 times, every 1.0 s, 7 times without a change.",
@@ -202,13 +211,14 @@ var cases = map[string]struct {
 			})...),
 		},
 	},
-	"conflict-left": {
+	"write-left": {
 		wrong: seen(request("update", "door", 0, 100*ms, status(http.StatusConflict), version("7", ""))),
-		says:  "An update of configmaps/door met a conflict, and nothing was sent for it in the 20 s until the end.",
+		says:  "An update of configmaps/door was refused with 409, and nothing was sent for it in the 20 s until the end.",
 		right: map[string]Seen{
 			"tried again": seen(
 				request("update", "door", 0, 100*ms, status(http.StatusConflict), version("7", "")),
 				request("get", "door", 200*ms, ms), request("update", "door", 300*ms, ms, version("8", "9"))),
+			"for good":              seen(request("update", "door", 0, 100*ms, status(http.StatusUnprocessableEntity), version("7", ""))),
 			"the program ended too": seen(request("update", "door", 19*time.Second, 100*ms, status(http.StatusConflict), version("7", ""))),
 		},
 	},
@@ -249,8 +259,9 @@ var (
 func clientGo(r *observer.Request) {
 	r.UserAgent = "app/v1 (linux/amd64) kubernetes/0123456"
 }
-func group(name string) change { return func(r *observer.Request) { r.APIGroup = name } }
-func accept(s string) change   { return func(r *observer.Request) { r.Accept = s } }
+func askVersion(r *observer.Request) { r.Path, r.Resource = "/version", "" }
+func group(name string) change       { return func(r *observer.Request) { r.APIGroup = name } }
+func accept(s string) change         { return func(r *observer.Request) { r.Accept = s } }
 
 // kept adds an event to each watch, soon after it began.
 func kept(s Seen) Seen {

@@ -10,6 +10,20 @@ import (
 	"client-go-lessons/internal/observer"
 )
 
+// nothingRead finds a program that ended without a request for any object: all it may have asked for
+// is the server's version. "kubectl version" means no more than that.
+func nothingRead(s Seen) []finding {
+	for _, r := range s.Requests {
+		if r.Path != "/version" || strings.HasPrefix(r.UserAgent, "kubectl/") {
+			return nil
+		}
+	}
+	if !s.Ended {
+		return nil
+	}
+	return []finding{{1, "The program ended without a request for any object.", false}}
+}
+
 // rereadObject finds objects that were read again and again, and were the same each time.
 func rereadObject(s Seen) (found []finding) {
 	gets := byPath(s.Requests, "get")

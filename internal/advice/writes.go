@@ -2,6 +2,7 @@ package advice
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -38,17 +39,18 @@ func conflictAgain(s Seen) (found []finding) {
 	return found
 }
 
-// conflictLeft finds a write that was refused because of its version, after which the program
-// neither read the object nor wrote it again, though it went on.
-func conflictLeft(s Seen) (found []finding) {
+// writeLeft finds an update that the server refused for a while, by a conflict or because something
+// went wrong, after which the program neither read the object nor wrote it again, though it went on.
+func writeLeft(s Seen) (found []finding) {
 	const soon = 2 * time.Second
 	writes := byPath(s.Requests, "get", "update", "patch", "delete")
 	for _, path := range writes.keys {
 		all := writes.of[path]
 		last := all[len(all)-1]
-		if last.Verb == "update" && isConflict(last) && s.End.Sub(s.end(last)) >= soon {
-			found = append(found, finding{1, fmt.Sprintf("An update of %s met a conflict, and nothing was sent for it in the %s until the end.",
-				object(last), Duration(s.End.Sub(s.end(last)))), last.Injected != ""})
+		passes := isConflict(last) || last.Status == http.StatusTooManyRequests || last.Status >= http.StatusInternalServerError
+		if last.Verb == "update" && passes && s.End.Sub(s.end(last)) >= soon {
+			found = append(found, finding{1, fmt.Sprintf("An update of %s was refused with %d, and nothing was sent for it in the %s until the end.",
+				object(last), last.Status, Duration(s.End.Sub(s.end(last)))), last.Injected != ""})
 		}
 	}
 	return found

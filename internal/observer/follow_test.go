@@ -256,3 +256,17 @@ func TestUpgradesPass(t *testing.T) {
 		})
 	}
 }
+
+// TestMetaOfATable: kubectl asks for objects as rows of a table.
+func TestMetaOfATable(t *testing.T) {
+	row := `{"cells":["app",1],"object":{"kind":"PartialObjectMetadata","metadata":{"name":"app","namespace":"demo","resourceVersion":"9"}}}`
+	table := func(rows string) []byte {
+		return []byte(`{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"12"},"rows":[` + rows + `]}`)
+	}
+	if m := readMeta("application/json;as=Table", table(row)); m == nil || m.Name != "app" || m.ResourceVersion != "9" {
+		t.Errorf("one row: %+v", m)
+	}
+	if m := readMeta("application/json;as=Table", table(row+","+row)); m == nil || m.Name != "" {
+		t.Errorf("two rows: %+v", m)
+	}
+}

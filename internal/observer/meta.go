@@ -49,18 +49,23 @@ func readMeta(contentType string, body []byte) *Meta {
 		}
 	case strings.HasSuffix(mediaType, "json"):
 		// Not all of ObjectMeta: managedFields may be longer than the rest.
+		type metadata struct {
+			Namespace, Name, GenerateName, ResourceVersion string
+			Labels                                         map[string]string
+			OwnerReferences                                []struct{ UID types.UID }
+		}
 		var read struct {
 			Kind     string
-			Metadata struct {
-				Namespace, Name, GenerateName, ResourceVersion string
-				Labels                                         map[string]string
-				OwnerReferences                                []struct{ UID types.UID }
-			}
+			Metadata metadata
+			Rows     []struct{ Object struct{ Metadata metadata } }
 		}
 		if json.Unmarshal(body, &read) != nil || read.Kind == "Status" {
 			return nil
 		}
 		m := read.Metadata
+		if read.Kind == "Table" && len(read.Rows) == 1 { // kubectl's form of an object
+			m = read.Rows[0].Object.Metadata
+		}
 		object.Namespace, object.Name, object.GenerateName = m.Namespace, m.Name, m.GenerateName
 		object.ResourceVersion, object.Labels = m.ResourceVersion, m.Labels
 		if len(m.OwnerReferences) > 0 {
