@@ -71,7 +71,7 @@ var rules = []rule{
 	{connectionEach, "connection-each", directPage,
 		"Make one client and share it. Read each answer to its end and close it, or its connection cannot be used again."},
 	{refused, "refused", informerPage,
-		"Trying again does not help. Grant the right, or stop asking."},
+		"Trying again does not help. Grant the right, or mend the request, or stop asking."},
 	{tooMany, "too-many", directPage,
 		"The server asks you to slow down: send fewer requests, and wait as long as Retry-After says."},
 	{sameWatch, "same-watch", informerPage,

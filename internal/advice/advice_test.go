@@ -155,6 +155,19 @@ func TestFindingsAreRankedAndCounted(t *testing.T) {
 	}
 }
 
+// TestRefusedWrites: a write that asks for what is not there is refused for good; a read of it is an
+// answer like any other.
+func TestRefusedWrites(t *testing.T) {
+	answers := func(verb string) Seen {
+		return seen(times(12, func(i int) observer.Request {
+			return request(verb, "app", each(i, 200*ms), ms, status(http.StatusNotFound), func(r *observer.Request) { r.Subresource = "status" })
+		})...)
+	}
+	check(t, "refused", answers("update"), `404 was the answer to update of configmaps/app/status in "prod", 12 times within 2.2 s.`)
+	check(t, "refused", answers("get"), "")
+	check(t, "refused", answers("delete"), "")
+}
+
 func TestInjectedIsSaid(t *testing.T) {
 	watches := func(fault string) Seen {
 		return seen(times(6, func(i int) observer.Request {

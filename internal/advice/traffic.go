@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"client-go-lessons/internal/observer"
@@ -27,16 +28,24 @@ func connectionEach(s Seen) (found []finding) {
 	return found
 }
 
-// refused finds requests that were refused for want of a right, or of a valid user, and sent again.
+// refused finds requests that were refused for good, and sent again: for want of a right, or of a
+// valid user; a write also because it asks for something that is not there or makes no sense.
 func refused(s Seen) (found []finding) {
 	const fewest = 3
 	type kind struct {
-		status                          int
-		verb, group, resource, ns, name string
+		status                     int
+		verb, group, ns, name, sub string
+		resource                   string
 	}
 	kinds := groupBy(s.Requests, func(r observer.Request) (kind, bool) {
-		k := kind{r.Status, r.Verb, r.APIGroup, r.Resource, r.Namespace, r.Name}
-		return k, r.Status == http.StatusForbidden || r.Status == http.StatusUnauthorized
+		k := kind{r.Status, r.Verb, r.APIGroup, r.Namespace, r.Name, r.Subresource, r.Resource}
+		switch r.Status {
+		case http.StatusForbidden, http.StatusUnauthorized:
+			return k, true
+		case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnprocessableEntity:
+			return k, r.Verb == "create" || r.Verb == "update" || r.Verb == "patch"
+		}
+		return k, false
 	})
 	for _, k := range kinds.keys {
 		requests := kinds.of[k]
@@ -45,7 +54,7 @@ func refused(s Seen) (found []finding) {
 			continue
 		}
 		found = append(found, finding{n, fmt.Sprintf("%d was the answer to %s of %s, %s within %s.",
-			k.status, k.verb, scope{resource: k.resource, namespace: k.ns, name: k.name},
+			k.status, k.verb, scope{resource: k.resource, namespace: k.ns, name: strings.Trim(k.name+"/"+k.sub, "/")},
 			count(n, "time", "times"), Duration(requests[n-1].Start.Sub(requests[0].Start))), anyInjected(requests)})
 	}
 	return found
