@@ -27,7 +27,7 @@ var processorRuns atomic.Pointer[func()]
 // first handler, added when the informer has synced and does not yet let handlers run, may be done
 // before the handler was told of all; not so if another handler was there from the start. It needs
 // the race detector, which has goroutines take their turns in any order. A client-go in which the
-// first half fails is mended: then take the handler out of lesson 03's start.
+// first half fails is mended: then take the handler out of lesson 03's step fill.
 func TestLateHandler(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer processorRuns.Store(nil)

@@ -128,8 +128,6 @@ func (s *shared) missed(ctx context.Context, run *lesson.Run) error {
 	if deleted.missed {
 		run.Say("All that was between. The informer waited (0.8 s at least, longer each time),")
 		run.Say("began anew and compared: no red, and no deletion of the first reborn.")
-	} else {
-		run.Say("This time the informer was told of the deletion itself.")
 	}
 	return nil
 }
