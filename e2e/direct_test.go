@@ -22,19 +22,6 @@ import (
 	"client-go-lessons/internal/observer"
 )
 
-// The titles of lesson 01's steps.
-const (
-	stepList     = "List the ConfigMaps of a namespace"
-	stepGet      = "Get one by name"
-	stepAgain    = "Twenty more reads: does each make a connection?"
-	stepSource   = "Does each read go to etcd?"
-	stepPages    = "Read a long list in pages"
-	stepFilter   = "Let the server filter"
-	stepFairness = "Who shares the server with you"
-	stepThrottle = "Ask too fast: the client holds you back"
-	stepRefused  = "Ask a server that says no"
-)
-
 // The two constructors: N1's wording does not compile, since kubernetes.New takes something else.
 var (
 	_ func(rest.Interface) *kubernetes.Clientset        = kubernetes.New
@@ -47,16 +34,16 @@ func TestDirect(t *testing.T) {
 	ns := ""
 	run := runLesson(t, "01-direct", runOptions{
 		namespace: &ns,
-		before: func(n int) {
-			if n == 1 {
+		entering: func(step string) {
+			switch step {
+			case "list":
 				names = namesIn(t, ns)
-			}
-			if n == 4 {
+			case "etcd":
 				etcd[0] = etcdRequests(t)
 			}
 		},
-		after: func(n int) {
-			if n == 4 {
+		leaving: func(step string) {
+			if step == "etcd" {
 				etcd[1] = etcdRequests(t)
 			}
 		},
@@ -71,9 +58,19 @@ func TestDirect(t *testing.T) {
 	}
 
 	testenv.Test(t,
+		features.New("the technique reads in 2 requests, on 1 connection").
+			Assess("which the observer sees as printed", assess(func(t *testing.T) {
+				techniqueAgrees(t, run, map[string]int{"list": 1, "get": 1})
+			})).
+			Assess("and a config or a clientset sends nothing", assess(func(t *testing.T) {
+				if s := run.Step(t, "config"); s.Record.Count() != 0 || s.Wires(t)[0].Bytes != "0 B" {
+					t.Errorf("want no request:\n%s", s.Record)
+				}
+			})).Feature(),
+
 		features.New("a clientset comes from a rest config, by NewForConfig").WithLabel("claim", "N1").
 			Assess("with it the lesson reads", assess(func(t *testing.T) {
-				s := run.Step(t, stepList)
+				s := run.Step(t, "list")
 				if got := configMaps(s.Record).Verb("list", "").Count(); got != 1 {
 					t.Errorf("%d LISTs, want 1\n%s", got, s.Record)
 				}
@@ -81,15 +78,30 @@ func TestDirect(t *testing.T) {
 
 		features.New("List lists ConfigMaps").WithLabel("claim", "N2").
 			Assess("all that the namespace has", assess(func(t *testing.T) {
-				got := run.Step(t, stepList).Lines[0]
+				got := run.Step(t, "list").Lines[0]
 				if want := strings.Join(names, ", "); got != want {
 					t.Errorf("printed %q, the server has %q", got, want)
 				}
 			})).
-			Assess("in one request, on one connection", wireAgrees(stepList)).
-			Assess("of one list in pages, each page costs a request", wireAgrees(stepPages)).
+			Assess("in one request, on one connection", wireAgrees("list")).
+			Assess("of one list in pages, each page costs a request", wireAgrees("pages")).
+			Assess("with resourceVersion 0 the limit is ignored", assess(func(t *testing.T) {
+				client := lab.client.CoreV1().ConfigMaps("kube-system")
+				all, err := client.List(t.Context(), metav1.ListOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				few, err := client.List(t.Context(), metav1.ListOptions{Limit: 1, ResourceVersion: "0"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(all.Items) < 2 || len(few.Items) != len(all.Items) || few.Continue != "" {
+					t.Errorf("%d of %d items, continue %q", len(few.Items), len(all.Items), few.Continue)
+				}
+				run.Step(t, "pages").Find(t, `ignores the limit of 2: it sent all \d`)
+			})).
 			Assess("and filtered by the server it is smaller", assess(func(t *testing.T) {
-				s := run.Step(t, stepFilter)
+				s := run.Step(t, "filter")
 				lists := configMaps(s.Record).Verb("list", "").Requests
 				if len(lists) != 3 {
 					t.Fatalf("%d LISTs, want 3\n%s", len(lists), s.Record)
@@ -107,7 +119,7 @@ func TestDirect(t *testing.T) {
 
 		features.New("Get gets one").WithLabel("claim", "N3").
 			Assess("by its name", assess(func(t *testing.T) {
-				s := run.Step(t, stepGet)
+				s := run.Step(t, "get")
 				if keys := s.Int(t, `database: (\d+) keys`); keys != 2 {
 					t.Errorf("%d keys, want 2", keys)
 				}
@@ -116,22 +128,29 @@ func TestDirect(t *testing.T) {
 					t.Errorf("want a Get of database with 200 and one with 404:\n%s", s.Record)
 				}
 			})).
-			Assess("in one request each, on the connection there is", wireAgrees(stepGet)).Feature(),
+			Assess("NotFound is also the answer for a type that the server does not have", assess(func(t *testing.T) {
+				err := lab.client.RESTClient().Get().AbsPath("/apis/example.com/v1/namespaces/default/doors/front").
+					Do(t.Context()).Error()
+				if !apierrors.IsNotFound(err) {
+					t.Errorf("%v, want NotFound", err)
+				}
+			})).
+			Assess("in one request each, on the connection there is", wireAgrees("get")).Feature(),
 
 		features.New("a read is a new request, not a new connection").WithLabel("claim", "N4").
 			Assess("20 reads open 0 connections", assess(func(t *testing.T) {
-				s := run.Step(t, stepAgain)
+				s := run.Step(t, "again")
 				if s.Record.Opened != 0 || configMaps(s.Record).Count() != 20 {
 					t.Errorf("%d connections opened for %d reads, want 0 for 20",
 						s.Record.Opened, configMaps(s.Record).Count())
 				}
 				s.Find(t, `No: each was a new request`)
 			})).
-			Assess("and the lesson says so", wireAgrees(stepAgain)).
+			Assess("and the lesson says so", wireAgrees("again")).
 			Assess("over HTTP/1.1, too", assess(func(t *testing.T) {
 				again := runLesson(t, "01-direct", runOptions{
-					args: []string{"-step", "3"}, env: []string{"DISABLE_HTTP2=1"}})
-				s := again.Step(t, stepAgain)
+					args: []string{"-step", "again"}, env: []string{"DISABLE_HTTP2=1"}})
+				s := again.Step(t, "again")
 				if reads := configMaps(s.Record); reads.Count() != 20 || s.Record.Opened != 0 ||
 					reads.Connections() != 1 || reads.Requests[0].Proto != "HTTP/1.1" {
 					t.Errorf("want 20 reads on the 1 connection that was there, over HTTP/1.1:\n%s", s.Record)
@@ -151,7 +170,7 @@ func TestDirect(t *testing.T) {
 				for _, c := range []struct{ verb, rv string }{
 					{"Get", ""}, {"Get", "0"}, {"List", ""}, {"List", "0"}} {
 					objects, revisions := readAndCount(t, c.verb, c.rv)
-					s := run.Step(t, stepSource)
+					s := run.Step(t, "etcd")
 					row := s.Find(t, fmt.Sprintf(`%s +"%s" +(\d+) +(\d+) +(\S.*)`, c.verb, c.rv))
 					if fmt.Sprint(objects, revisions) != row[0]+" "+row[1] {
 						t.Errorf("%s with resourceVersion %q: the test counts %d and %d, the lesson printed %v",
@@ -159,11 +178,11 @@ func TestDirect(t *testing.T) {
 					}
 				}
 			})).
-			Assess("with the reads that it says", wireAgrees(stepSource)).Feature(),
+			Assess("with the reads that it says", wireAgrees("etcd")).Feature(),
 
 		features.New("API Priority and Fairness sorts the reads").WithLabel("claim", "N6").
 			Assess("into the flow schema that is printed", assess(func(t *testing.T) {
-				s := run.Step(t, stepFairness)
+				s := run.Step(t, "fairness")
 				printed := s.Find(t, `flow schema (\S+), priority level (\S+)`)
 				schema, level := flowOf(t, configMaps(s.Record).Requests[0])
 				if printed[0] != schema || printed[1] != level {
@@ -176,7 +195,7 @@ func TestDirect(t *testing.T) {
 
 		features.New("the client limits its own rate").WithLabel("claim", "N7").
 			Assess("20 Gets at the default take far longer than unlimited, all sent alike", assess(func(t *testing.T) {
-				s := run.Step(t, stepThrottle)
+				s := run.Step(t, "rate-limit")
 				gets := configMaps(s.Record).Requests
 				if len(gets) != 40 {
 					t.Fatalf("%d Gets, want 40\n%s", len(gets), s.Record)
@@ -200,7 +219,7 @@ func TestDirect(t *testing.T) {
 
 		features.New("a refused read is retried at the server's interval, not exponentially").WithLabel("claim", "N8").
 			Assess("as often as printed", assess(func(t *testing.T) {
-				s := run.Step(t, stepRefused)
+				s := run.Step(t, "refused")
 				for row, want := range map[string]int{
 					`429 Retry-After: 1, twice, then 200`: 3, `429 without Retry-After`: 1, `500 without Retry-After`: 1} {
 					if got := s.Int(t, row+` +(\d+) `); got != want {
@@ -212,14 +231,14 @@ func TestDirect(t *testing.T) {
 				}
 			})).
 			Assess("after the same wait each time", assess(func(t *testing.T) {
-				gets := configMaps(run.Step(t, stepRefused).Record).Requests
+				gets := configMaps(run.Step(t, "refused").Record).Requests
 				first, second := gets[1].Start.Sub(gets[0].Start), gets[2].Start.Sub(gets[1].Start)
 				if second > first+first/2 || first > second+second/2 {
 					t.Errorf("waited %s, then %s: an exponential backoff would double", first, second)
 				}
 			})).
 			Assess("which is the one that was asked for", assess(func(t *testing.T) {
-				s := run.Step(t, stepRefused)
+				s := run.Step(t, "refused")
 				gets := configMaps(s.Record).Requests
 				if first := gets[1].Start.Sub(gets[0].Start); first < 900*time.Millisecond {
 					t.Errorf("waited %s, was asked for 1 s", first)
@@ -231,9 +250,9 @@ func TestDirect(t *testing.T) {
 			})).
 			Assess("ten times at most", assess(refusedForEver)).
 			Assess("with both environment variables exponentially", assess(func(t *testing.T) {
-				again := runLesson(t, "01-direct", runOptions{args: []string{"-step", "9"},
+				again := runLesson(t, "01-direct", runOptions{args: []string{"-step", "refused"},
 					env: []string{"KUBE_CLIENT_BACKOFF_BASE=1", "KUBE_CLIENT_BACKOFF_DURATION=60"}})
-				gets := configMaps(again.Step(t, stepRefused).Record).Requests
+				gets := configMaps(again.Step(t, "refused").Record).Requests
 				first, second := gets[1].Start.Sub(gets[0].Start), gets[2].Start.Sub(gets[1].Start)
 				if second < first+first/2 {
 					t.Errorf("waited %s, then %s: an exponential backoff doubles", first, second)
@@ -243,7 +262,8 @@ func TestDirect(t *testing.T) {
 
 		features.New("lesson 01 prints what is recorded").
 			Assess("but for names, times and sizes", assess(func(t *testing.T) {
-				checkTranscript(t, run, mask{regexp.MustCompile(`(?m) +\d+$`), " BYTES"})
+				checkTranscript(t, run, mask{regexp.MustCompile(`(?m) +\d+$`), " BYTES"},
+					mask{regexp.MustCompile(`clientcmd finds here: .*`), "clientcmd finds here: ..."})
 			})).
 			Assess("and leaves no namespace", assess(func(t *testing.T) { namespaceGone(t, run.Namespace) })).
 			Feature(),

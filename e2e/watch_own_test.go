@@ -14,6 +14,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	toolswatch "k8s.io/client-go/tools/watch"
 
@@ -313,6 +315,66 @@ func retryThroughTheObserver(t *testing.T) {
 	for i, w := range watches[1:] {
 		if gap := w.Start.Sub(watches[i].Start); gap < 900*time.Millisecond {
 			t.Errorf("watch %d began %s after the one before", i+2, gap)
+		}
+	}
+}
+
+// lessonsOwn keeps the names that lesson 02 itself gives.
+func lessonsOwn(names []string) (own []string) {
+	for _, name := range names {
+		if slices.Contains([]string{"door", "fence", "gate", "wall"}, name) {
+			own = append(own, name)
+		}
+	}
+	return own
+}
+
+// timeoutEndsAWatch: the timeout of a rest.Config is for whole requests, and a watch is one.
+func timeoutEndsAWatch(t *testing.T) {
+	config := rest.CopyConfig(lab.config)
+	config.Timeout = time.Second
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	w, err := client.CoreV1().ConfigMaps("default").Watch(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	for range w.ResultChan() { // until it ends
+	}
+	if took := time.Since(start); took < 900*time.Millisecond || t.Context().Err() != nil {
+		t.Errorf("the watch ended after %s, the timeout is 1 s", took)
+	}
+}
+
+// techniqueAgrees compares what the technique's wire line says with what the observer saw.
+func techniqueAgrees(t *testing.T, run lessonRun, requests map[string]int) {
+	t.Helper()
+	_, rest, _ := strings.Cut(run.Output, "The technique in one piece")
+	part, _, _ := strings.Cut(rest, "\n\n")
+	s := step{Name: "technique"}
+	for line := range strings.Lines(part) {
+		s.Lines = append(s.Lines, strings.TrimSpace(line))
+	}
+	want := onWire(reads(run.Setup))
+	// The lesson prepares its namespace before, on a connection of its own: it waits for the cluster's
+	// own ConfigMap with GETs.
+	printed := s.Wires(t)
+	if len(printed) != 1 || printed[0].Connections != 1 {
+		t.Fatalf("printed %v, want one line and one connection:\n%s", printed, run.Output)
+	}
+	for verb, n := range requests {
+		seen := want.Requests[verb]
+		if verb == "get" {
+			seen = reads(run.Setup).Where(func(r observer.Request) bool {
+				return r.Verb == "get" && r.Name != "kube-root-ca.crt"
+			}).Count()
+		}
+		if printed[0].Requests[verb] != n || seen != n {
+			t.Errorf("%s: printed %d, observed %d, want %d\n%s", verb, printed[0].Requests[verb], seen, n, run.Setup)
 		}
 	}
 }

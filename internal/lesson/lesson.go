@@ -36,8 +36,8 @@ type Technique struct {
 	Name string // of the function
 	File string // that it is in
 	Run  func(ctx context.Context, cfg *rest.Config, namespace string) error
-	// Meanwhile runs at the same time, if it is set: somebody else, who changes things. Its context
-	// ends when the technique has returned.
+	// Meanwhile, if it is set, is somebody else, who changes things. It begins when the server has
+	// answered the technique's first watch. Its context ends when the technique has returned.
 	Meanwhile func(ctx context.Context, cfg *rest.Config, namespace string) error
 	// Informers says that only informers watch in it, which wire.StopQuietly is for.
 	Informers bool

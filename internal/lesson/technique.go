@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -31,7 +32,13 @@ func (r *Run) technique(ctx context.Context, t Technique) (err error) {
 
 	var others sync.WaitGroup
 	if t.Meanwhile != nil {
+		watching := firstWatch(cfg)
 		others.Go(func() {
+			select {
+			case <-watching:
+			case <-ctx.Done():
+				return
+			}
 			if err := t.Meanwhile(ctx, r.Config, r.Namespace); err != nil && ctx.Err() == nil {
 				cancel(err)
 			}
@@ -50,6 +57,27 @@ func (r *Run) technique(ctx context.Context, t Technique) (err error) {
 	r.Wire(counter.Lap())
 	return nil
 }
+
+// firstWatch returns a channel that is closed when the server has answered the first watch of a
+// client that is made from cfg.
+func firstWatch(cfg *rest.Config) <-chan struct{} {
+	answered := make(chan struct{})
+	var once sync.Once
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(req *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(req)
+			if err == nil && wire.Verb(req) == "watch" {
+				once.Do(func() { close(answered) })
+			}
+			return resp, err
+		})
+	})
+	return answered
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 // indented prints what f prints with fmt as a step's lines.
 func (r *Run) indented(f func() error) error {

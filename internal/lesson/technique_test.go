@@ -74,7 +74,19 @@ func TestTechniqueComesFirst(t *testing.T) {
 	}
 
 	l.Technique.Meanwhile = func(context.Context, *rest.Config, string) error { return errors.New("cannot paint") }
-	l.Technique.Run = func(ctx context.Context, _ *rest.Config, _ string) error { <-ctx.Done(); return ctx.Err() }
+	l.Technique.Run = func(ctx context.Context, cfg *rest.Config, ns string) error {
+		clientset, err := kubernetes.NewForConfig(cfg)
+		if err != nil {
+			return err
+		}
+		w, err := clientset.CoreV1().ConfigMaps(ns).Watch(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		defer w.Stop()
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	var out, errs bytes.Buffer
 	if code := run(l, []string{"-kubeconfig", path}, strings.NewReader(""), &out, &errs); code != 1 ||
 		!strings.Contains(errs.String(), "read: cannot paint") {

@@ -17,9 +17,9 @@ import (
 	"client-go-lessons/internal/wire"
 )
 
-// fairness looks at who a request shares the server with. API Priority and Fairness sorts every
-// request into a flow schema, which names a priority level: a share of the server, with a queue.
-// The server says which in two headers of each answer.
+// fairness looks at who shares the server with you. API Priority and Fairness sorts each request into
+// a flow schema. The flow schema names a priority level, which has a share of the server, and a
+// queue. Two headers of each answer say which they were.
 func (d *direct) fairness(ctx context.Context, run *lesson.Run) error {
 	_, err := d.clientset.CoreV1().ConfigMaps(d.ns).Get(ctx, "app", metav1.GetOptions{})
 	if err != nil {
@@ -48,15 +48,15 @@ func (d *direct) fairness(ctx context.Context, run *lesson.Run) error {
 	d.wire.Lap() // looking up the names is not part of the read
 	run.Say("flow schema %s, priority level %s", schema, level)
 	if level == "exempt" {
-		run.Say("Exempt means that you never wait; an ordinary user would.")
+		run.Say("Exempt means that you never wait. An ordinary user would.")
 	} else {
-		run.Say("You wait only when that level is busy, and mostly for those in it.")
+		run.Say("You wait only when that level is busy. A level that is too busy answers 429.")
 	}
 	return nil
 }
 
-// throttle reads twenty times with the rate limit that a clientset has unless you set another:
-// rest.Config.QPS 5, Burst 10. It is the client that waits; the server knows nothing of it.
+// throttle reads twenty times with the rate limit that a clientset has by default: rest.Config.QPS 5,
+// Burst 10. The client waits before it sends. The server does not know about it.
 func (d *direct) throttle(ctx context.Context, run *lesson.Run) error {
 	const n = 20
 	var took, waited [2]time.Duration
@@ -84,13 +84,13 @@ func (d *direct) throttle(ctx context.Context, run *lesson.Run) error {
 	run.Say("%d Gets without a limit     %-30s  %s", n, bar(1), lesson.Duration(took[1]))
 	run.Say("client-go's rate limiter held the first back for %s, the second for %s.",
 		lesson.Duration(waited[0]), lesson.Duration(waited[1].Round(time.Millisecond)))
-	run.Say("Nothing on the server did: rest.Config.QPS did. Watches do not count.")
+	run.Say("The server did not: rest.Config.QPS did. Watches do not count.")
 	return nil
 }
 
-// refused lets the server say no. A busy server answers 429, or 5xx, and may say in Retry-After
-// when to come back. client-go comes back only then, up to ten times, at the interval it was
-// given. The answers are replaced on their way here, since your server is not that busy.
+// refused lets the server say no. A busy server answers 429 or 5xx, and may say in Retry-After how
+// long to wait. client-go asks again only if the server says that: up to ten times, each time after
+// that interval. Your server is not so busy, so the answers are replaced on their way here.
 func (d *direct) refused(ctx context.Context, run *lesson.Run) error {
 	table := [][]any{{"answers (injected)", "requests", "time", "result"}}
 	for _, no := range []struct {
@@ -125,7 +125,7 @@ func (d *direct) refused(ctx context.Context, run *lesson.Run) error {
 		table = append(table, []any{no.says, counter.Lap().Requests["get"], took, result})
 	}
 	run.Table(table...)
-	run.Say("The same wait each time is no exponential backoff. Without Retry-After there")
-	run.Say("is no retry at all: what to do with those errors is up to you.")
+	run.Say("The wait is the same each time: that is no exponential backoff. Without")
+	run.Say("Retry-After client-go does not ask again. Your program has to decide.")
 	return nil
 }

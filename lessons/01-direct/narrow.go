@@ -11,12 +11,14 @@ import (
 	"client-go-lessons/internal/lesson"
 )
 
-// page reads a list in pieces of two. All pages show the state of the first one: that is what the
-// continue token remembers. It expires, after about five minutes, with 410 Gone: then begin again.
+// page reads a list in pieces of two. All pages show the state of the first one: the continue token
+// remembers it. A token expires after about five minutes, with 410 Gone. Then begin again, or let
+// k8s.io/client-go/tools/pager do all this.
 func (d *direct) page(ctx context.Context, run *lesson.Run) error {
+	configMaps := d.clientset.CoreV1().ConfigMaps(d.ns)
 	opts := metav1.ListOptions{Limit: 2}
 	for n := 1; ; n++ {
-		list, err := d.clientset.CoreV1().ConfigMaps(d.ns).List(ctx, opts)
+		list, err := configMaps.List(ctx, opts)
 		if err != nil {
 			return fmt.Errorf("list page %d: %w", n, err)
 		}
@@ -30,13 +32,22 @@ func (d *direct) page(ctx context.Context, run *lesson.Run) error {
 		}
 		opts.Continue = list.Continue
 	}
+	whole, err := configMaps.List(ctx, metav1.ListOptions{Limit: 2, ResourceVersion: "0"})
+	if err != nil {
+		return fmt.Errorf("list ConfigMaps: %w", err)
+	}
 	run.Wire(d.wire.Lap())
-	run.Say("Pages keep answers small. They cost a request each, so keep them large (500).")
+	if len(whole.Items) > 2 && whole.Continue == "" {
+		run.Say("With resourceVersion \"0\" the server ignores the limit of 2: it sent all %d.",
+			len(whole.Items))
+	}
+	run.Say("Pages keep answers small. Each costs a request, so make them large (500).")
 	return nil
 }
 
-// filter asks for less. Labels are yours to choose and every label can be selected by; fields are
-// few (metadata.name and metadata.namespace here). Either way the server filters, not the client.
+// filter asks for less. A label is yours to choose, and a label selector can ask for any label. A
+// field selector knows few fields: metadata.name and metadata.namespace here. Both times the server
+// filters, not the client.
 func (d *direct) filter(ctx context.Context, run *lesson.Run) error {
 	table := [][]any{{"asked for", "answer", "bytes"}}
 	for _, opts := range []metav1.ListOptions{
@@ -56,7 +67,7 @@ func (d *direct) filter(ctx context.Context, run *lesson.Run) error {
 			[]any{asked, strings.Join(names(list.Items), ", "), d.wire.Lap().Bytes})
 	}
 	run.Table(table...)
-	run.Say("What you filter out never crosses the network.")
+	run.Say("The server filters. What it leaves out does not cross the network.")
 	return nil
 }
 

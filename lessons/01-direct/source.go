@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,9 +17,9 @@ import (
 // do as well, so one read more or less must not matter.
 const reads = 20
 
-// source looks where reads are answered from. The API server keeps a copy of everything in memory,
+// source looks where reads are answered from. The API server keeps a copy of the objects in memory,
 // its watch cache, and counts in /metrics what it asks etcd for. The resourceVersion of a request
-// says how old an answer may be: "" not at all, "0" as old as it happens to be.
+// says how old the answer may be: "" asks for the newest state, "0" for any state.
 func (d *direct) source(ctx context.Context, run *lesson.Run) error {
 	configMaps := d.clientset.CoreV1().ConfigMaps(d.ns)
 	get := func(rv string) error {
@@ -37,7 +38,7 @@ func (d *direct) source(ctx context.Context, run *lesson.Run) error {
 	before, err := wire.ReadEtcd(ctx, metrics.CoreV1().RESTClient(), "configmaps")
 	if apierrors.IsForbidden(err) {
 		run.Say("This user may not read /metrics, where the server counts that: skipped.")
-		run.Say("(Granting it takes a ClusterRole with nonResourceURLs: [/metrics], verb get.)")
+		run.Say("(It needs a ClusterRole with nonResourceURLs: [/metrics] and the verb get.)")
 		d.wire.Lap()
 		return nil
 	}
@@ -70,13 +71,13 @@ func (d *direct) source(ctx context.Context, run *lesson.Run) error {
 	}
 	run.Table(table...)
 	run.Wire(d.wire.Lap())
-	if fmt.Sprint(costs) == "[{1 0} {0 0} {0 1} {0 0}]" {
-		run.Say("A Get still goes to etcd. A List is answered from memory, once etcd has been")
-		run.Say("asked how new it must be: so by default since Kubernetes 1.31. Before, a List")
-		run.Say("went to etcd as well.")
+	if slices.Equal(costs, []wire.Etcd{{Objects: 1}, {}, {Revisions: 1}, {}}) {
+		run.Say("A Get reads the object from etcd. For a List the server asks etcd only for")
+		run.Say("the newest revision, and answers from memory. That is the default since")
+		run.Say("Kubernetes 1.31. Before that, a List read from etcd as well.")
 	} else {
 		run.Say("Kubernetes 1.37 reads only the first from etcd. This is another version, or")
-		run.Say("others are reading: the server counts theirs, too. Once more: -step 4")
+		run.Say("others read, too: the server counts all reads. Run it again: -step etcd")
 	}
 	return nil
 }

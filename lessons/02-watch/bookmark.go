@@ -11,10 +11,10 @@ import (
 	"client-go-lessons/internal/lesson"
 )
 
-// bookmark asks for Bookmark events. They say up to which resourceVersion you have been told all
-// there is to tell, and nothing else. The server sends one about once a minute, and this one at
-// once: it ends the initial events, which say what was there when the watch began. (An informer
-// starts like this, so that it needs no List.)
+// bookmark asks for Bookmark events. A bookmark says: up to this resourceVersion you have been told
+// everything. It says nothing else. The server sends one about once a minute. It sends the first one
+// at once if you ask for the initial events: what was there when the watch began. The bookmark ends
+// them. (An informer begins like this, so it needs no List.)
 func (f *follow) bookmark(ctx context.Context, run *lesson.Run) error {
 	w, err := f.clientset.CoreV1().ConfigMaps(f.ns).Watch(ctx, metav1.ListOptions{
 		SendInitialEvents:    new(true),
@@ -22,7 +22,7 @@ func (f *follow) bookmark(ctx context.Context, run *lesson.Run) error {
 		AllowWatchBookmarks:  true,
 	})
 	if apierrors.IsInvalid(err) {
-		run.Say("This server does not: it is too old, or its feature WatchList is turned off.")
+		run.Say("This server sends none: it is too old, or its feature WatchList is turned off.")
 		f.wire.Lap()
 		return nil
 	}
@@ -30,7 +30,7 @@ func (f *follow) bookmark(ctx context.Context, run *lesson.Run) error {
 		return fmt.Errorf("watch ConfigMaps: %w", err)
 	}
 	defer w.Stop()
-	run.Say("asked for what there is as events (SendInitialEvents), and for bookmarks:")
+	run.Say("asked for the initial events (SendInitialEvents), and for bookmarks:")
 	added := 0
 	for {
 		e, err := next(ctx, w)
@@ -51,7 +51,7 @@ func (f *follow) bookmark(ctx context.Context, run *lesson.Run) error {
 		break
 	}
 	run.Wire(f.wire.Lap())
-	run.Say("Keep its resourceVersion as you keep that of an event: where little changes,")
-	run.Say("the last event's grows too old to go on from, a bookmark's does not.")
+	run.Say("Keep a bookmark's resourceVersion, as you keep that of an event. Where little")
+	run.Say("changes, the version of the last event becomes too old. A bookmark's is new.")
 	return nil
 }

@@ -17,10 +17,10 @@ import (
 // future is a resourceVersion that no cluster has reached.
 const future = "999999999999"
 
-// tooLarge makes the server send an Error event: that is how it says no to a watch which it has let
-// in, and its object is a *metav1.Status. Here the watch asks to begin with a state that is yet to
-// come, as it would after the cluster was restored from a backup. The server waits for that state,
-// three seconds long.
+// tooLarge makes the server send an Error event. A watch that the server has let in can only be
+// refused inside the stream, by an event whose object is a *metav1.Status. Here the watch asks for a
+// state that is yet to come, as after the cluster was restored from a backup. The server waits three
+// seconds for that state.
 func (f *follow) tooLarge(ctx context.Context, run *lesson.Run) error {
 	run.Say("asked to begin with a state of resourceVersion %s ...", future)
 	start := time.Now()
@@ -31,7 +31,7 @@ func (f *follow) tooLarge(ctx context.Context, run *lesson.Run) error {
 		AllowWatchBookmarks:  true,
 	})
 	if apierrors.IsInvalid(err) {
-		run.Say("This server does not: it is too old, or its feature WatchList is turned off.")
+		run.Say("This server cannot: it is too old, or its feature WatchList is turned off.")
 		f.wire.Lap()
 		return nil
 	}
@@ -54,15 +54,15 @@ func (f *follow) tooLarge(ctx context.Context, run *lesson.Run) error {
 		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge), wait)
 	run.Wire(f.wire.Lap())
 	if _, ok := e.Object.(*corev1.ConfigMap); !ok {
-		run.Say("e.Object.(*corev1.ConfigMap), without ok, would have been a panic.")
+		run.Say("e.Object.(*corev1.ConfigMap) without ok would have been a panic.")
 	}
 	return nil
 }
 
 // tooOld meets the Error event that every watcher meets one day: the server no longer has the
-// changes since your resourceVersion. It keeps those of a minute or so at least; an old server
-// has let go of the first ones, a young one still has all. So here the answer is replaced on its
-// way. What to do is the same: forget what you knew, List again, and Watch from that List.
+// changes since your resourceVersion. It keeps them for a minute or so at least. A young server
+// still has all of them, so here the answer is replaced on its way. What you do is the same: forget
+// what you knew, List again, and Watch from that List.
 func (f *follow) tooOld(ctx context.Context, run *lesson.Run) error {
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
 	list, err := configMaps.List(ctx, metav1.ListOptions{})
@@ -88,7 +88,7 @@ func (f *follow) tooOld(ctx context.Context, run *lesson.Run) error {
 	if e.Type != watch.Error || !apierrors.IsResourceExpired(err) {
 		return fmt.Errorf("watch ConfigMaps: got %s, want 410 Expired: %w", e.Type, err)
 	}
-	run.Say("the door is painted pink, brown, purple; then Watch, from before that:")
+	run.Say("the door is painted pink, brown, purple. Then Watch, from before that:")
 	run.Say("%s  410 %s (injected)", e.Type, apierrors.ReasonForError(err))
 	run.Say("apierrors.IsResourceExpired: %t, apierrors.IsGone: %t",
 		apierrors.IsResourceExpired(err), apierrors.IsGone(err))
@@ -120,7 +120,7 @@ func (f *follow) tooOld(ctx context.Context, run *lesson.Run) error {
 	}
 	run.Say("%-8s  %s  %s", e.Type, cm.Name, cm.Data["color"])
 	run.Wire(f.wire.Lap())
-	run.Say("Caught up: 3 missed changes came as one state. Pink and brown you never see.")
-	run.Say("(Not injected, it comes when the server keeps no changes that far back.)")
+	run.Say("You have caught up: 3 missed changes came as one state. You never see pink")
+	run.Say("and brown. (A real 410 comes when the server keeps no changes so far back.)")
 	return nil
 }

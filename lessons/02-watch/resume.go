@@ -14,9 +14,9 @@ import (
 	"client-go-lessons/internal/lesson"
 )
 
-// timeout lets the server end a watch, as it does with each: after TimeoutSeconds, or by itself
-// after 30 to 60 minutes. That is no error. If you have kept the resourceVersion of the last event,
-// you go on from there and miss nothing, not even what changed while no watch was open.
+// timeout lets the server end a watch, as it ends each one: after TimeoutSeconds, or after 30 to 60
+// minutes. That is no error. If you have kept the resourceVersion of the last event, you go on from
+// there and miss nothing, not even what changed while no watch was open.
 func (f *follow) timeout(ctx context.Context, run *lesson.Run) error {
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
 	list, err := configMaps.List(ctx, metav1.ListOptions{})
@@ -28,7 +28,7 @@ func (f *follow) timeout(ctx context.Context, run *lesson.Run) error {
 	start := time.Now()
 	w, err := configMaps.Watch(ctx, metav1.ListOptions{
 		ResourceVersion: last,
-		TimeoutSeconds:  new(int64(1)),
+		TimeoutSeconds:  new(int64(1)), // a pointer to 1
 	})
 	if err != nil {
 		return fmt.Errorf("watch ConfigMaps: %w", err)
@@ -37,28 +37,24 @@ func (f *follow) timeout(ctx context.Context, run *lesson.Run) error {
 	if err := f.paintDoor(ctx, "green"); err != nil {
 		return err
 	}
-	for open := true; open; {
-		select {
-		case e, ok := <-w.ResultChan():
-			if !ok {
-				open = false
-				break
-			}
-			cm, err := configMap(e)
-			if err != nil {
-				return err
-			}
-			last = cm.ResourceVersion
-			run.Say("%-8s  %s  %s", e.Type, cm.Name, cm.Data["color"])
-		case <-ctx.Done():
-			return ctx.Err()
+	for e := range w.ResultChan() { // until the watch ends
+		cm, err := configMap(e)
+		if err != nil {
+			return err
 		}
+		last = cm.ResourceVersion
+		if ours(e) {
+			run.Say("%-8s  %s  %s", e.Type, cm.Name, cm.Data["color"])
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	run.Say("the watch ended after %s", lesson.Duration(time.Since(start)))
 	if err := f.paintDoor(ctx, "cyan"); err != nil {
 		return err
 	}
-	run.Say("nobody watches, the door is painted cyan; Watch again, from the last event:")
+	run.Say("nobody watches, the door is painted cyan. Watch again, from the last event:")
 
 	w, err = configMaps.Watch(ctx, metav1.ListOptions{ResourceVersion: last})
 	if err != nil {
@@ -78,9 +74,10 @@ func (f *follow) timeout(ctx context.Context, run *lesson.Run) error {
 	return nil
 }
 
-// retry lets RetryWatcher do the same. It is given a way to watch, takes it again whenever a watch
-// ends, from the last resourceVersion it has seen, and gives you one channel for all of them. It
-// begins at most one watch a second, so as not to flood a server that ends them at once.
+// retry lets RetryWatcher do the same. You give it a function that begins a watch. It calls the
+// function whenever a watch has ended, with the last resourceVersion that it has seen, and hands you
+// one channel for all watches. It begins at most one watch a second, so that a server that ends them
+// at once is not flooded.
 func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
 	list, err := configMaps.List(ctx, metav1.ListOptions{})
@@ -89,7 +86,7 @@ func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 	}
 	ctx, giveUp := context.WithCancelCause(ctx)
 	defer giveUp(nil)
-	begun := 0 // used by the watcher's goroutine alone
+	begun := 0 // watches; only the watcher's goroutine uses it
 	watcher := &cache.ListWatch{WatchFuncWithContext: func(
 		ctx context.Context, opts metav1.ListOptions) (watch.Interface, error) {
 		switch begun {
@@ -111,7 +108,7 @@ func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 			return fmt.Errorf("a RetryWatcher from resourceVersion %q, which can miss changes", rv)
 		}
 	}
-	run.Say(`from resourceVersion "" or "0": refused, as that is no moment to go on from`)
+	run.Say(`from resourceVersion "" or "0": refused: that is no moment to go on from`)
 
 	w, err := toolswatch.NewRetryWatcherWithContext(ctx, list.ResourceVersion, watcher)
 	if err != nil {
@@ -133,7 +130,7 @@ func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 		run.Say("%-8s  %s  %s", e.Type, cm.Name, cm.Data["color"])
 	}
 	run.Wire(f.wire.Lap())
-	run.Say("The second change fell between the two watches. It begins at most one a")
-	run.Say("second; a 410 in the stream it passes on, and ends.")
+	run.Say("The second change fell between the two watches. RetryWatcher begins at most")
+	run.Say("one watch a second. After a 410 it passes the Error event on, and ends.")
 	return nil
 }

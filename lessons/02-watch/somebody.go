@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 )
 
 // examples are the ConfigMaps that the lesson starts with.
@@ -23,7 +26,28 @@ func painted(name, color string) *corev1.ConfigMap {
 	}
 }
 
-// createUpdateDelete is what somebody else does while step 2 watches.
+// changeWindow is what somebody else does while the technique watches.
+func changeWindow(ctx context.Context, cfg *rest.Config, namespace string) error {
+	clientset, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return err
+	}
+	configMaps := clientset.CoreV1().ConfigMaps(namespace)
+	_, err = configMaps.Create(ctx, painted("window", "blue"), metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("create ConfigMap window: %w", err)
+	}
+	_, err = configMaps.Update(ctx, painted("window", "red"), metav1.UpdateOptions{})
+	if err != nil {
+		return fmt.Errorf("update ConfigMap window: %w", err)
+	}
+	if err := configMaps.Delete(ctx, "window", metav1.DeleteOptions{}); err != nil {
+		return fmt.Errorf("delete ConfigMap window: %w", err)
+	}
+	return nil
+}
+
+// createUpdateDelete is what somebody else does while the step about three changes watches.
 func (f *follow) createUpdateDelete(ctx context.Context) error {
 	configMaps := f.writer.CoreV1().ConfigMaps(f.ns)
 	_, err := configMaps.Create(ctx, painted("fence", "blue"), metav1.CreateOptions{})
@@ -41,8 +65,8 @@ func (f *follow) createUpdateDelete(ctx context.Context) error {
 }
 
 // paintDoor is what somebody else does in the other steps: one change, so one event. An update that
-// changes nothing would be none, so each step takes another color. This one carries no
-// resourceVersion, so it overwrites whatever is there: lesson 04 shows why that is mostly wrong.
+// changes nothing makes no event, so each step takes another color. This update carries no
+// resourceVersion, so it overwrites whatever is there. Lesson 04 shows why that is mostly wrong.
 func (f *follow) paintDoor(ctx context.Context, color string) error {
 	configMaps := f.writer.CoreV1().ConfigMaps(f.ns)
 	_, err := configMaps.Update(ctx, painted("door", color), metav1.UpdateOptions{})
@@ -55,17 +79,32 @@ func (f *follow) paintDoor(ctx context.Context, color string) error {
 // errEnded says that a watch ended where the lesson counted on it.
 var errEnded = errors.New("the watch ended before its time: did the server restart?")
 
-// next is the receive of step 2, for the steps that wait for one event after another.
+// next receives the next event about a ConfigMap of the lesson.
 func next(ctx context.Context, w watch.Interface) (watch.Event, error) {
-	select {
-	case e, ok := <-w.ResultChan():
-		if !ok {
-			return e, errEnded
+	for {
+		select {
+		case e, ok := <-w.ResultChan():
+			if !ok {
+				return e, errEnded
+			}
+			if ours(e) {
+				return e, nil
+			}
+		case <-ctx.Done():
+			return watch.Event{}, context.Cause(ctx)
 		}
-		return e, nil
-	case <-ctx.Done():
-		return watch.Event{}, context.Cause(ctx)
 	}
+}
+
+// own are the names of the lesson's ConfigMaps. A cluster adds others to each namespace:
+// kube-root-ca.crt, and a service mesh adds its own, at any moment.
+var own = []string{"door", "fence", "gate", "wall"}
+
+// ours tells whether an event is for the lesson: it is not about a ConfigMap that is not the
+// lesson's. Bookmark and Error events have no name.
+func ours(e watch.Event) bool {
+	cm, ok := e.Object.(*corev1.ConfigMap)
+	return !ok || cm.Name == "" || slices.Contains(own, cm.Name)
 }
 
 // configMap is the object of an event that must be about one: Added, Modified, Deleted, Bookmark.
@@ -80,10 +119,13 @@ func configMap(e watch.Event) (*corev1.ConfigMap, error) {
 	return cm, nil
 }
 
+// byName keeps the ConfigMaps of the lesson.
 func byName(list *corev1.ConfigMapList) map[string]*corev1.ConfigMap {
 	state := map[string]*corev1.ConfigMap{}
 	for i := range list.Items {
-		state[list.Items[i].Name] = &list.Items[i]
+		if cm := &list.Items[i]; slices.Contains(own, cm.Name) {
+			state[cm.Name] = cm
+		}
 	}
 	return state
 }

@@ -12,7 +12,7 @@ import (
 
 // start compares two ways to begin. Without a resourceVersion the server first sends an Added for
 // each object that there is, as if it were new. Between the List and the two watches somebody
-// paints the door and deletes the gate; the door is painted once more while they are open.
+// paints the door and deletes the gate. Once both are open, somebody paints the door again.
 func (f *follow) start(ctx context.Context, run *lesson.Run) error {
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
 	somebody := f.writer.CoreV1().ConfigMaps(f.ns)
@@ -47,8 +47,8 @@ func (f *follow) start(ctx context.Context, run *lesson.Run) error {
 		return err
 	}
 
-	run.Say("List; the door is painted, the gate deleted; two watches begin; the door is")
-	run.Say("painted again. What each is told:")
+	run.Say("List. Then the door is painted and the gate deleted. Then two watches begin,")
+	run.Say("and the door is painted again. What each watch is told:")
 	table := [][]any{{"watch from resourceVersion", watch.Added, watch.Modified, watch.Deleted}}
 	var deleted []int
 	for _, w := range []struct {
@@ -57,7 +57,7 @@ func (f *follow) start(ctx context.Context, run *lesson.Run) error {
 	}{{`""`, fromNowhere}, {"of the List", fromList}} {
 		seen := map[watch.EventType]int{}
 		for last := false; !last; {
-			e, err := next(ctx, w)
+			e, err := next(ctx, w) // about the lesson's own ConfigMaps
 			if err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func (f *follow) start(ctx context.Context, run *lesson.Run) error {
 	run.Table(table...)
 	run.Wire(f.wire.Lap())
 	if deleted[0] == 0 && deleted[1] == 1 {
-		run.Say(`From "" you are told what is there, and never that the gate is gone.`)
+		run.Say(`From "" the watch tells what is there. It never tells that the gate is gone.`)
 	} else {
 		run.Say("Something else has changed here meanwhile: the counts should say 0 and 1 DELETED.")
 	}

@@ -15,9 +15,9 @@ import (
 	"client-go-lessons/internal/wire"
 )
 
-// connections looks at what a watch is on the wire. Over HTTP/2, which client-go takes if it can,
-// it is one of many streams on a connection. HTTP/1.1 has no streams: a request that goes on and on
-// keeps its connection to itself, and the only way to stop it is to close that.
+// connections looks at what a watch is on the wire. Over HTTP/2, which client-go uses if it can, a
+// watch is one of many streams on a connection. HTTP/1.1 has no streams: a watch keeps its connection
+// to itself, and only closing the connection stops the watch.
 func (f *follow) connections(ctx context.Context, run *lesson.Run) error {
 	cfg := rest.CopyConfig(f.config)
 	cfg.NextProtos = []string{"http/1.1"} // as where a proxy speaks nothing newer
@@ -77,14 +77,14 @@ func (f *follow) connections(ctx context.Context, run *lesson.Run) error {
 	}
 	if opened[1] > 0 && reopened[1] > 0 {
 		run.Say("Over HTTP/1.1 each keeps one to itself (the first took that of the LIST), and")
-		run.Say("Stop closes it.")
+		run.Say("Stop closes that connection.")
 	}
 	return nil
 }
 
-// stop ends a watch. The channel is closed then, as it is when ctx is over, when the server has had
-// enough and when the stream breaks. What arrives between Stop and the end is no news: if you wait
-// for an event just then, it may be an Error event of client-go's own, about the read cut short.
+// stop ends a watch. Stop closes the channel. So do the end of ctx, the server's timeout and a broken
+// stream. What arrives between Stop and the closing is no news: it may be an Error event that
+// client-go makes itself, about the read that was cut short.
 func (f *follow) stop(ctx context.Context, run *lesson.Run) error {
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
 	w, err := configMaps.Watch(ctx, metav1.ListOptions{ResourceVersion: f.version})
@@ -97,12 +97,7 @@ func (f *follow) stop(ctx context.Context, run *lesson.Run) error {
 
 	start := time.Now()
 	w.Stop()
-	for ok := true; ok; {
-		select {
-		case _, ok = <-w.ResultChan():
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	for range w.ResultChan() { // until it is closed
 	}
 	closed := time.Since(start)
 	if _, err := configMaps.Get(ctx, "door", metav1.GetOptions{}); err != nil {
@@ -113,7 +108,7 @@ func (f *follow) stop(ctx context.Context, run *lesson.Run) error {
 		before.OpenWatches, after.OpenWatches, lesson.Duration(closed))
 	run.Wire(after)
 	if after.Connections == 0 {
-		run.Say("Stop ends the request. The connection stays: the GET after it went over it.")
+		run.Say("Stop ends the request. The connection stays: the GET went over the same one.")
 	} else {
 		run.Say("Something closed the connection as well, so the GET opened another.")
 	}
