@@ -37,13 +37,16 @@ func pages(t *testing.T) []string {
 //	<!-- code: lessons/01-direct/main.go func direct.list without comment -->
 //	<!-- code: lessons/03-informer/main.go func readFromCache with imports -->
 //	<!-- code: lessons/01-direct/main.go func direct.list from "list, err :=" to "took :=" -->
-//	<!-- output: lessons/01-direct/output.txt step 3 -->
+//	<!-- program: lessons/01-direct/main.go func readDirectly -->
 //	<!-- output: lessons/01-direct/output.txt technique -->
+//	<!-- output: lessons/01-direct/output.txt step again -->
 //	<!-- output: lessons/01-direct/output.txt end -->
 //	<!-- edit: lessons/01-direct/main.go -->
 //
 // The first is a whole function or method. With from it is one statement of it, the first whose
 // first line has that text; with to, all up to the end of the next one whose first line has that.
+// A program is the function with its imports and a main: see program_test.go. A step of an output is
+// named as in the lesson's main.go, or by its number.
 // An edit is a diff for the reader to make: what it takes away and leaves must be in the source.
 // go test ./docs -update rewrites code and output, not edits.
 func TestBlocks(t *testing.T) {
@@ -92,12 +95,12 @@ func firstDifference(text, want string) string {
 }
 
 var (
-	markerExpr = regexp.MustCompile(`^<!-- (code|output|edit): (\S+)(?: (.*))? -->$`)
-	looksExpr  = regexp.MustCompile(`^\s*<!--\s*(code|output|edit)\b`)
+	markerExpr = regexp.MustCompile(`^<!-- (code|program|output|edit): (\S+)(?: (.*))? -->$`)
+	looksExpr  = regexp.MustCompile(`^\s*<!--\s*(code|program|output|edit)\b`)
 	codeExpr   = regexp.MustCompile(`^func (\S+)( without comment| with imports)?(?: from "([^"]+)")?(?: to "([^"]+)")?$`)
-	outputExpr = regexp.MustCompile(`^(?:step (\d+)|technique|end)$`)
+	outputExpr = regexp.MustCompile(`^(?:step (\S+)|technique|end)$`)
 	fenceExpr  = regexp.MustCompile("^\\s*(`{3,}|~{3,})\\s*([\\w-]*)")
-	languages  = map[string]string{"code": "go", "output": "text", "edit": "diff"} // by kind of source
+	languages  = map[string]string{"code": "go", "program": "go", "output": "text", "edit": "diff"} // by kind of source
 )
 
 // quote returns the page with each marked block as its source has it, and what is wrong with the
@@ -165,8 +168,10 @@ func source(root, kind, path, what string, block []string) ([]string, error) {
 	switch kind {
 	case "code":
 		lines, err = code(path, string(text), what)
+	case "program":
+		lines, err = program(path, string(text), what)
 	case "output":
-		lines, err = output(string(text), what)
+		lines, err = output(string(text), numbered(root, path, what))
 	case "edit":
 		return block, edit(string(text), block)
 	}
@@ -304,12 +309,29 @@ func dedent(lines []string) []string {
 	return cut
 }
 
-// output is a step of a recorded run, with its heading, or what the lesson says of its technique, or
-// at its end.
+// numbered is what, with the name of a step replaced by its number. The number is the place of the
+// name in the main.go beside the output.
+func numbered(root, path, what string) string {
+	name, ok := strings.CutPrefix(what, "step ")
+	text, err := os.ReadFile(filepath.Join(root, filepath.Dir(path), "main.go"))
+	if !ok || err != nil {
+		return what
+	}
+	for i, m := range stepExpr.FindAllStringSubmatch(string(text), -1) {
+		if m[1] == name {
+			return fmt.Sprintf("step %d", i+1)
+		}
+	}
+	return what
+}
+
+var stepExpr = regexp.MustCompile(`\{Name: "([^"]+)"`)
+
+// output is a step of a recorded run, with its heading, or what the lesson says at its end.
 func output(text, what string) ([]string, error) {
 	m := outputExpr.FindStringSubmatch(what)
 	if m == nil {
-		return nil, fmt.Errorf("%q is not: step N, technique or end", what)
+		return nil, fmt.Errorf("%q is neither technique, step NAME nor end", what)
 	}
 	begins := "What you can now say"
 	switch {

@@ -128,7 +128,7 @@ func firstEvent(t *testing.T, namespace string, o metav1.ListOptions) watch.Even
 	}
 }
 
-// untilBookmark says what the server sends up to the bookmark.
+// untilBookmark says what the server sends up to the bookmark, of the lesson's own ConfigMaps.
 func untilBookmark(t *testing.T, namespace string) string {
 	t.Helper()
 	w, err := lab.client.CoreV1().ConfigMaps(namespace).Watch(t.Context(), initialEvents(""))
@@ -137,15 +137,17 @@ func untilBookmark(t *testing.T, namespace string) string {
 	}
 	defer w.Stop()
 	deadline := time.After(10 * time.Second)
-	for n := 0; ; n++ {
+	var names []string
+	for {
 		select {
 		case e, ok := <-w.ResultChan():
 			cm, isConfigMap := e.Object.(*corev1.ConfigMap)
 			if !ok || !isConfigMap {
-				t.Fatalf("event %d: %v, open: %t", n, e, ok)
+				t.Fatalf("after %v: %v, open: %t", names, e, ok)
 			}
+			names = append(names, cm.Name)
 			if e.Type != watch.Added {
-				return fmt.Sprintf("%d ADDED %s %s: %s", n, e.Type, metav1.InitialEventsAnnotationKey,
+				return fmt.Sprintf("%d ADDED %s %s: %s", len(lessonsOwn(names)), e.Type, metav1.InitialEventsAnnotationKey,
 					cm.Annotations[metav1.InitialEventsAnnotationKey])
 			}
 		case <-deadline:

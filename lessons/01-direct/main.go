@@ -145,9 +145,8 @@ func (d *direct) get(ctx context.Context, run *lesson.Run) error {
 }
 
 func (d *direct) sum(run *lesson.Run) {
-	run.Say("A direct read is a request, not a connection. It takes a round trip, and a Get")
-	run.Say("also a read from etcd: here %s each. Read directly what you need once,",
+	run.Say("A direct read is a request, not a connection. A Get also reads from etcd. Here")
+	run.Say("a read took %s. Read directly what you need once, and what must not be old.",
 		lesson.Duration(d.roundTrip))
-	run.Say("and what must not be old. To see changes as they come:")
-	run.Say("go run ./lessons/02-watch")
+	run.Say("To see changes as they come: go run ./lessons/02-watch")
 }
