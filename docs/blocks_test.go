@@ -325,7 +325,7 @@ func numbered(root, path, what string) string {
 	return what
 }
 
-var stepExpr = regexp.MustCompile(`\{Name: "([^"]+)"`)
+var stepExpr = regexp.MustCompile(`(?m)^\s*\{Name: "([^"]+)"`)
 
 // output is a step of a recorded run, with its heading, or what the lesson says at its end.
 func output(text, what string) ([]string, error) {

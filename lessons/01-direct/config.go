@@ -10,8 +10,9 @@ import (
 	"client-go-lessons/internal/lesson"
 )
 
-// findConfig finds the cluster as kubectl does: in the files of $KUBECONFIG, else in ~/.kube/config.
-// Where there is no such file and the program runs in a Pod, it takes the Pod's service account.
+// findConfig finds the cluster as kubectl does: in the files of $KUBECONFIG, else in
+// ~/.kube/config. Where there is no such file and the program runs in a Pod, it takes the Pod's
+// service account.
 func findConfig() (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	overrides := &clientcmd.ConfigOverrides{} // for example another context

@@ -17,9 +17,9 @@ import (
 	"client-go-lessons/internal/wire"
 )
 
-// fairness looks at who shares the server with you. API Priority and Fairness sorts each request into
-// a flow schema. The flow schema names a priority level, which has a share of the server, and a
-// queue. Two headers of each answer say which they were.
+// fairness looks at who shares the server with you. API Priority and Fairness sorts each request
+// into a flow schema. The flow schema names a priority level, which has a share of the server, and
+// a queue. Two headers of each answer say which they were.
 func (d *direct) fairness(ctx context.Context, run *lesson.Run) error {
 	_, err := d.clientset.CoreV1().ConfigMaps(d.ns).Get(ctx, "app", metav1.GetOptions{})
 	if err != nil {
@@ -55,8 +55,8 @@ func (d *direct) fairness(ctx context.Context, run *lesson.Run) error {
 	return nil
 }
 
-// throttle reads twenty times with the rate limit that a clientset has by default: rest.Config.QPS 5,
-// Burst 10. The client waits before it sends. The server does not know about it.
+// throttle reads twenty times with the rate limit that a clientset has by default: rest.Config.QPS
+// 5, Burst 10. The client waits before it sends. The server does not know about it.
 func (d *direct) throttle(ctx context.Context, run *lesson.Run) error {
 	const n = 20
 	var took, waited [2]time.Duration

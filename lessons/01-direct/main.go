@@ -57,7 +57,7 @@ func main() {
 	lesson.Main(lesson.Lesson{
 		Name:  "01-direct",
 		Title: "Read straight from the API server: List and Get",
-		About: "Your program needs to know what is in the cluster. Ask for it, and see what each\n" +
+		About: "Your program needs to know what is in the cluster. Ask for it. See what each\n" +
 			"question costs, and what slows down a program that asks too much.",
 
 		ConfigMaps: examples(),
@@ -72,7 +72,8 @@ func main() {
 			{Name: "etcd", Title: "Does each read go to etcd?", Claims: "N5", Run: d.source},
 			{Name: "pages", Title: "How do you read a long list?", Run: d.page},
 			{Name: "filter", Title: "Can the server send less?", Run: d.filter},
-			{Name: "fairness", Title: "Who shares the server with you?", Claims: "N6", Run: d.fairness},
+			{Name: "fairness", Title: "Who shares the server with you?", Claims: "N6",
+				Run: d.fairness},
 			{Name: "rate-limit", Title: "Twenty reads at once: who holds you back?", Claims: "N7",
 				Run: d.throttle},
 			{Name: "refused", Title: "The server says no: does client-go ask again?", Claims: "N8",
@@ -145,8 +146,8 @@ func (d *direct) get(ctx context.Context, run *lesson.Run) error {
 }
 
 func (d *direct) sum(run *lesson.Run) {
-	run.Say("A direct read is a request, not a connection. A Get also reads from etcd. Here")
-	run.Say("a read took %s. Read directly what you need once, and what must not be old.",
+	run.Say("A direct read is a request, not a connection. A Get also reads from etcd.")
+	run.Say("Here a read took %s. Read directly what you need once, and what must not",
 		lesson.Duration(d.roundTrip))
-	run.Say("To see changes as they come: go run ./lessons/02-watch")
+	run.Say("be old. To see changes as they come: go run ./lessons/02-watch")
 }

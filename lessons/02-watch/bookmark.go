@@ -11,10 +11,10 @@ import (
 	"client-go-lessons/internal/lesson"
 )
 
-// bookmark asks for Bookmark events. A bookmark says: up to this resourceVersion you have been told
-// everything. It says nothing else. The server sends one about once a minute. It sends the first one
-// at once if you ask for the initial events: what was there when the watch began. The bookmark ends
-// them. (An informer begins like this, so it needs no List.)
+// bookmark asks for Bookmark events. A bookmark says: up to this resourceVersion you have been
+// told everything. It says nothing else. The server sends one about once a minute. It sends the
+// first one at once if you ask for the initial events: what was there when the watch began. The
+// bookmark ends them. (An informer begins like this, so it needs no List.)
 func (f *follow) bookmark(ctx context.Context, run *lesson.Run) error {
 	w, err := f.clientset.CoreV1().ConfigMaps(f.ns).Watch(ctx, metav1.ListOptions{
 		SendInitialEvents:    new(true),

@@ -18,9 +18,9 @@ import (
 const future = "999999999999"
 
 // tooLarge makes the server send an Error event. A watch that the server has let in can only be
-// refused inside the stream, by an event whose object is a *metav1.Status. Here the watch asks for a
-// state that is yet to come, as after the cluster was restored from a backup. The server waits three
-// seconds for that state.
+// refused inside the stream, by an event whose object is a *metav1.Status. Here the watch asks for
+// a state that is yet to come, as after the cluster was restored from a backup. The server waits
+// three seconds for that state.
 func (f *follow) tooLarge(ctx context.Context, run *lesson.Run) error {
 	run.Say("asked to begin with a state of resourceVersion %s ...", future)
 	start := time.Now()

@@ -16,8 +16,8 @@ import (
 	"client-go-lessons/internal/lesson"
 )
 
-// list takes stock. The list's resourceVersion is the moment that the list shows. A watch from there
-// reports exactly what came after.
+// list takes stock. The list's resourceVersion is the moment that the list shows. A watch from
+// there reports exactly what came after.
 func (f *follow) list(ctx context.Context, run *lesson.Run) error {
 	list, err := f.clientset.CoreV1().ConfigMaps(f.ns).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -31,8 +31,9 @@ func (f *follow) list(ctx context.Context, run *lesson.Run) error {
 }
 
 // watch follows three changes that somebody else makes. A receive must look at ok, because the
-// channel is closed when the watch ends. Here it also looks at ctx: a watch may have nothing to tell
-// for a long time. (The end of ctx closes the channel, too, but perhaps after an Error event.)
+// channel is closed when the watch ends. Here it also looks at ctx: a watch may have nothing to
+// tell for a long time. (The end of ctx closes the channel, too, but perhaps after an Error
+// event.)
 func (f *follow) watch(ctx context.Context, run *lesson.Run) error {
 	w, err := f.clientset.CoreV1().ConfigMaps(f.ns).Watch(ctx, metav1.ListOptions{
 		ResourceVersion: f.version,
@@ -76,8 +77,8 @@ func (f *follow) watch(ctx context.Context, run *lesson.Run) error {
 }
 
 // handle does what each type of event asks for, here to keep state as the server has it. The notes
-// handle Added and Modified. Without Deleted a program keeps what is gone, without Error it does not
-// learn why its watch has ended.
+// handle Added and Modified. Without Deleted a program keeps what is gone, without Error it does
+// not learn why its watch has ended.
 func (f *follow) handle(run *lesson.Run, e watch.Event) error {
 	switch e.Type {
 	case watch.Added, watch.Modified, watch.Deleted:

@@ -11,8 +11,8 @@ import (
 	"client-go-lessons/internal/lesson"
 )
 
-// leftOpen begins 150 watches and stops none, as a program does that watches in each request that it
-// serves and forgets Stop. The server allows 100 streams on a connection.
+// leftOpen begins 150 watches and stops none, as a program does that watches in each request that
+// it serves and forgets Stop. The server allows 100 streams on a connection.
 func (f *follow) leftOpen(ctx context.Context, run *lesson.Run) error {
 	const n = 150
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
@@ -43,7 +43,7 @@ func (f *follow) leftOpen(ctx context.Context, run *lesson.Run) error {
 		run.Say("The server allows 100 streams on a connection, so client-go opened another.")
 	}
 	if lap.OpenWatches >= n {
-		run.Say("All %d are still open, here and on the server. So: defer w.Stop()", lap.OpenWatches)
+		run.Say("All %d are still open, also on the server. So: defer w.Stop()", lap.OpenWatches)
 	}
 	return nil
 }

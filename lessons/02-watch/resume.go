@@ -75,9 +75,9 @@ func (f *follow) timeout(ctx context.Context, run *lesson.Run) error {
 }
 
 // retry lets RetryWatcher do the same. You give it a function that begins a watch. It calls the
-// function whenever a watch has ended, with the last resourceVersion that it has seen, and hands you
-// one channel for all watches. It begins at most one watch a second, so that a server that ends them
-// at once is not flooded.
+// function whenever a watch has ended, with the last resourceVersion that it has seen, and hands
+// you one channel for all watches. It begins at most one watch a second, so that a server that
+// ends them at once is not flooded.
 func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
 	list, err := configMaps.List(ctx, metav1.ListOptions{})

@@ -16,8 +16,8 @@ import (
 )
 
 // connections looks at what a watch is on the wire. Over HTTP/2, which client-go uses if it can, a
-// watch is one of many streams on a connection. HTTP/1.1 has no streams: a watch keeps its connection
-// to itself, and only closing the connection stops the watch.
+// watch is one of many streams on a connection. HTTP/1.1 has no streams: a watch keeps its
+// connection to itself, and only closing the connection stops the watch.
 func (f *follow) connections(ctx context.Context, run *lesson.Run) error {
 	cfg := rest.CopyConfig(f.config)
 	cfg.NextProtos = []string{"http/1.1"} // as where a proxy speaks nothing newer
@@ -82,9 +82,9 @@ func (f *follow) connections(ctx context.Context, run *lesson.Run) error {
 	return nil
 }
 
-// stop ends a watch. Stop closes the channel. So do the end of ctx, the server's timeout and a broken
-// stream. What arrives between Stop and the closing is no news: it may be an Error event that
-// client-go makes itself, about the read that was cut short.
+// stop ends a watch. Stop closes the channel. So do the end of ctx, the server's timeout and a
+// broken stream. What arrives between Stop and the closing is no news: it may be an Error event
+// that client-go makes itself, about the read that was cut short.
 func (f *follow) stop(ctx context.Context, run *lesson.Run) error {
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
 	w, err := configMaps.Watch(ctx, metav1.ListOptions{ResourceVersion: f.version})
