@@ -19,13 +19,17 @@ import (
 
 // mainFunc calls a technique. It finds the cluster as kubectl does.
 const mainFunc = `func main() {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	overrides := &clientcmd.ConfigOverrides{}
-	cfg, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
-	if err == nil {
-		err = %s(context.Background(), cfg, "default")
-	}
+	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(
+		clientcmd.NewDefaultClientConfigLoadingRules(), &clientcmd.ConfigOverrides{})
+	cfg, err := kubeconfig.ClientConfig()
 	if err != nil {
+		log.Fatal(err)
+	}
+	namespace, _, err := kubeconfig.Namespace() // "default", if it names none
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := %s(context.Background(), cfg, namespace); err != nil {
 		log.Fatal(err)
 	}
 }

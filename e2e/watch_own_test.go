@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -379,4 +380,42 @@ func techniqueAgrees(t *testing.T, run lessonRun, requests map[string]int) {
 			t.Errorf("%s: printed %d, observed %d, want %d\n%s", verb, printed[0].Requests[verb], seen, n, run.Setup)
 		}
 	}
+}
+
+// TestWatchIgnoresStrangers: a cluster may put ConfigMaps of its own into a namespace at any moment,
+// as service meshes do. Lesson 02 tells the same story, whatever else changes there.
+func TestWatchIgnoresStrangers(t *testing.T) {
+	noteFailure(t)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var others sync.WaitGroup
+	ns, written := "", 0
+	run := runLesson(t, "02-watch", runOptions{
+		namespace: &ns,
+		entering: func(step string) {
+			if step != "list" {
+				return
+			}
+			mesh := lab.client.CoreV1().ConfigMaps(ns)
+			cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "mesh-ca"}, Data: map[string]string{}}
+			if _, err := mesh.Create(ctx, cm, metav1.CreateOptions{}); err != nil {
+				t.Error(err)
+			}
+			others.Go(func() {
+				for range time.Tick(20 * time.Millisecond) {
+					cm.Data["n"] = fmt.Sprint(written)
+					if _, err := mesh.Update(ctx, cm, metav1.UpdateOptions{}); err != nil {
+						return // the namespace is gone
+					}
+					written++
+				}
+			})
+		},
+	})
+	stop()
+	others.Wait()
+	if written < 100 {
+		t.Fatalf("only %d changes by others: that proves nothing", written)
+	}
+	checkTranscript(t, run, watchMasks...)
 }

@@ -208,7 +208,7 @@ func (n *Namespace) Remove() (r Removal, err error) {
 	}
 	limit := cleanup
 	if n.lost {
-		limit = tidying
+		limit = time.Second
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
