@@ -120,7 +120,7 @@ func judgeEverything(t *testing.T, all []judge.Exercise) map[string][]judged {
 	defer mesh.Wait()
 	meshCtx, stopMesh := context.WithCancel(ctx)
 	defer stopMesh()
-	mesh.Go(func() { addConfigMaps(meshCtx) })
+	mesh.Go(func() { addWhatAMeshAdds(meshCtx) })
 
 	results := map[string][]judged{}
 	var mu sync.Mutex
@@ -175,9 +175,9 @@ func judgeEverything(t *testing.T, all []judge.Exercise) map[string][]judged {
 	return results
 }
 
-// addConfigMaps adds ConfigMaps to each namespace that the judge makes, as the control plane of a
+// addWhatAMeshAdds adds ConfigMaps to each namespace that the judge makes, as the control plane of a
 // service mesh does, at moments that have nothing to do with the judge's.
-func addConfigMaps(ctx context.Context) {
+func addWhatAMeshAdds(ctx context.Context) {
 	const most = 12 // in each
 	added := map[string]int{}
 	tick := time.NewTicker(150 * time.Millisecond)
