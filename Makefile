@@ -1,24 +1,32 @@
-# make help lists what there is. Recipes are what you would type; nothing hides here.
+# make help lists what there is. Recipes are what you would type; scripts/ holds what is longer.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
+# A go.work in a folder above is not ours, nor is there a vendor folder.
+export GOWORK := off
+export GOFLAGS := $(filter-out -mod=% --mod=%,$(GOFLAGS))
+
 PROVIDER ?= auto
 CLUSTER ?= .cluster
 ARGS ?=
 LESSONS := $(sort $(notdir $(wildcard lessons/*)))
+MODULES := $(patsubst %/go.mod,%,$(wildcard */go.mod)) # beside the root's
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 ##@ Learn
-.PHONY: lessons up down status
-lessons: up ## Run every lesson in order; starts a cluster if need be
+.PHONY: lessons lesson up down status running
+lessons: running ## Run every lesson in order; starts a cluster if there is none
 	@for lesson in $(LESSONS); do \
-		go run ./lessons/$$lesson -kubeconfig $(CLUSTER)/kubeconfig $(ARGS); echo; \
+		scripts/lesson $$lesson -kubeconfig "$(CLUSTER)/kubeconfig" $(ARGS) || exit; echo; \
 	done
 
+lesson: running ## Run one lesson, N=01 (ARGS="-pause", for instance)
+	@scripts/lesson "$(N)" -kubeconfig "$(CLUSTER)/kubeconfig" $(ARGS)
+
 .PHONY: learn exercise exercises bin/exercise
-learn: up bin/exercise ## Go through the exercises: judged whenever you save
+learn: running bin/exercise ## Go through the exercises: judged whenever you save
 	@bin/exercise $(ARGS)
 
 exercise: bin/exercise ## Judge your exercise N=03 (HINT=1, SOLUTION=1 or RESET=1)
@@ -28,23 +36,25 @@ exercises: bin/exercise ## Judge all exercises and show which is next
 	@bin/exercise -all $(ARGS)
 
 bin/exercise:
-	@mkdir -p bin
-	@GOWORK=off go generate ./exercises
-	@GOWORK=off go build -o bin/exercise ./exercises
+	@go generate ./exercises
+	@scripts/build "the judge" . -o bin/exercise ./exercises
 
 up: bin/cluster ## Start a cluster (PROVIDER=auto, kind or local)
-	bin/cluster up --provider $(PROVIDER) --dir $(CLUSTER)
+	@bin/cluster up --provider $(PROVIDER) --dir "$(CLUSTER)"
+
+running: bin/cluster
+	@bin/cluster status --dir "$(CLUSTER)" >/dev/null 2>&1 || \
+		bin/cluster up --provider $(PROVIDER) --dir "$(CLUSTER)"
 
 down: bin/cluster ## Remove the cluster
-	bin/cluster down --dir $(CLUSTER)
+	@bin/cluster down --dir "$(CLUSTER)"
 
 status: bin/cluster ## Say how the cluster is
-	@bin/cluster status --dir $(CLUSTER) || true
+	@bin/cluster status --dir "$(CLUSTER)" || true
 
 .PHONY: bin/cluster
 bin/cluster:
-	@mkdir -p bin
-	@cd cluster && go build -o ../bin/cluster .
+	@scripts/build "the cluster tool" cluster -o ../bin/cluster .
 
 ##@ Work without a network
 .PHONY: offline offline-check
@@ -57,14 +67,17 @@ offline-check: ## Run lessons, exercises and make e2e with the network cut off (
 ##@ Check
 .PHONY: test e2e e2e-faults soak soak-docs record docs lint vuln
 test: ## Test packages, pages, the cluster tool and the benchmarks' program
-	@go test -race $$(go list ./... | grep -v -e '/e2e$$' -e '/exercises/[^/]*$$')
-	cd cluster && go test -race ./...
-	cd bench && go test -race ./...
+	@scripts/test . -race $$(go list ./... | grep -v -e '/e2e$$' -e '/exercises/[^/]*$$')
+	@for module in $(MODULES); do scripts/test $$module -race ./... || exit; done
 
+# Without -race it compiles little that lessons have not compiled; the gate sets RACE=1.
 SUMMARY ?= bin/e2e-summary
-e2e: ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, local or existing)
-	@mkdir -p bin && rm -f $(SUMMARY)
-	@cd e2e && E2E_SUMMARY=../$(SUMMARY) go test -count=1 -timeout 40m -parallel 8 $(ARGS) || \
+e2e: bin/cluster ## Check every lesson on a cluster made for it (E2E_CLUSTER=auto, kind, local or existing)
+	@rm -f $(SUMMARY)
+	@scripts/build "the lessons" . $(if $(RACE),-race) ./lessons/...
+	@scripts/build "their tests" . -test ./e2e ./exercises/...
+	@cd e2e && RACE=$(RACE) E2E_SUMMARY=../$(SUMMARY) \
+		go test -vet=off -count=1 -timeout 40m -parallel 8 $(ARGS) || \
 		{ cat ../$(SUMMARY) 2>/dev/null; exit 1; }
 	@cat $(SUMMARY)
 
@@ -93,14 +106,8 @@ record: ## Record the lessons' output anew, lessons/*/output.txt, and mend docs/
 docs: ## Rewrite the code, output and faults in docs/ from their sources
 	go test ./docs -count=1 -run '^(TestBlocks|TestFaultTable)$$' -update
 
-lint: ## Vet and lint all modules
-	gofmt -l . | tee /dev/stderr | (! grep -q .)
-	go vet ./...
-	go run $(GOLANGCI) run ./...
-	cd cluster && go vet . ./internal/... && go run $(GOLANGCI) run . ./internal/...
-	# Built as make up builds it, so that Kubernetes comes from the same cache: 13 minutes if cold.
-	cd cluster && go vet -tags controlplane ./controlplane
-	cd bench && go vet ./... && go run $(GOLANGCI) run ./...
+lint: ## Vet and lint all modules, and compile the lessons for Windows
+	@scripts/lint $(GOLANGCI)
 
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 # Not cluster/controlplane: what that calls is Kubernetes' own, and mended there.

@@ -368,7 +368,7 @@ func lessonNames() (names []string) {
 	return names
 }
 
-// binary builds a lesson once, with the race detector where there is a C compiler for it.
+// binary builds a lesson once, under RACE=1 with the race detector.
 func binary(t *testing.T, name string) string {
 	t.Helper()
 	lab.building.Lock()
@@ -376,11 +376,9 @@ func binary(t *testing.T, name string) string {
 	if path, ok := lab.binaries[name]; ok {
 		return path
 	}
-	var args []string
-	if out, err := exec.Command("go", "env", "CC").Output(); err == nil && found(string(out)) {
-		args = []string{"-race"}
-	} else {
-		t.Log("no C compiler, so the lessons run without the race detector")
+	args := []string{"-ldflags=-s -w"} // debug information is a large part of a link
+	if os.Getenv("RACE") == "1" {
+		args = append(args, "-race")
 	}
 	path := filepath.Join(lab.dir, "bin", name)
 	if err := goBuild("..", append(args, "-o", path, "./lessons/"+name)...); err != nil {
@@ -388,11 +386,6 @@ func binary(t *testing.T, name string) string {
 	}
 	lab.binaries[name] = path
 	return path
-}
-
-func found(cc string) bool {
-	_, err := exec.LookPath(strings.TrimSpace(cc))
-	return err == nil
 }
 
 func clientGoVersion() string {

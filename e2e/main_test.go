@@ -30,6 +30,7 @@ var (
 type laboratory struct {
 	dir      string // for files of this run
 	provider string // kind, local or existing
+	engine   string // kind's: docker, podman or nerdctl
 	version  string // of Kubernetes, as the server says it
 	config   *rest.Config
 	client   *kubernetes.Clientset // the test's own, past the observer
@@ -69,7 +70,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
-	lab.provider = provider.name
+	lab.provider, lab.engine = provider.name, provider.engine
 
 	// From here on the janitor cleans up, whatever becomes of this process.
 	finish, err := startJanitor(provider)

@@ -3,13 +3,13 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -27,6 +27,7 @@ import (
 // provider is a way to get a cluster, and the commands that remove it.
 type provider struct {
 	name   string
+	engine string // kind's: docker, podman or nerdctl
 	create env.Func
 	remove [][]string
 }
@@ -43,22 +44,33 @@ func chooseProvider() (provider, error) {
 	if want == "existing" {
 		return provider{name: want, create: useExisting}, nil
 	}
-	tool, kindTool, err := buildClusterTools()
+	if want == "" {
+		want = "auto"
+	}
+	if want != "auto" && want != "kind" && want != "local" {
+		return provider{}, fmt.Errorf("E2E_CLUSTER=%s: use auto, kind, local or existing", want)
+	}
+	tool, err := buildTool("cluster", ".")
 	if err != nil {
 		return provider{}, err
 	}
-	if want == "" || want == "auto" {
-		choose := exec.Command(tool, "provider")
-		choose.Stderr = os.Stderr
-		out, err := choose.Output()
-		if err != nil {
-			return provider{}, fmt.Errorf("%v: %w", choose, err)
-		}
-		want = strings.TrimSpace(string(out))
+	choose := exec.Command(tool, "provider", "-o", "json", "--provider", want)
+	choose.Stderr = os.Stderr
+	out, err := choose.Output()
+	if err != nil {
+		return provider{}, fmt.Errorf("%v: %w", choose, err)
+	}
+	var chosen struct{ Provider, Engine string }
+	if err := json.Unmarshal(out, &chosen); err != nil {
+		return provider{}, fmt.Errorf("%v: %w", choose, err)
 	}
 	clusterName = "client-go-lessons-e2e-" + rand.String(5)
-	switch want {
+	switch chosen.Provider {
 	case "kind":
+		kindTool, err := buildTool("kind", "sigs.k8s.io/kind") // as the cluster's module pins it
+		if err != nil {
+			return provider{}, err
+		}
 		opts := []support.ClusterOpts{kind.WithPath(kindTool)}
 		image := os.Getenv("KIND_NODE_IMAGE")
 		if image != "" {
@@ -70,20 +82,20 @@ func chooseProvider() (provider, error) {
 		}
 		cluster = kind.NewProvider()
 		return provider{
-			name:   want,
+			name:   chosen.Provider,
+			engine: chosen.Engine,
 			create: announce("kind", envfuncs.CreateClusterWithOpts(cluster, clusterName, opts...)),
 			remove: [][]string{{kindTool, "delete", "cluster", "--name", clusterName}},
 		}, nil
-	case "local":
+	default:
 		local := &localCluster{tool: tool, dir: filepath.Join(lab.dir, "cluster")}
 		cluster = local
 		return provider{
-			name:   want,
+			name:   chosen.Provider,
 			create: envfuncs.CreateCluster(local, clusterName),
 			remove: [][]string{{tool, "down", "--dir", local.dir}},
 		}, nil
 	}
-	return provider{}, fmt.Errorf("E2E_CLUSTER=%s: use auto, kind, local or existing", want)
 }
 
 func announce(what string, create env.Func) env.Func {
@@ -124,7 +136,7 @@ func (l *localCluster) kubeconfig() string { return filepath.Join(l.dir, "kubeco
 
 func (l *localCluster) Create(ctx context.Context, _ ...string) (string, error) {
 	up := exec.CommandContext(ctx, l.tool, "up", "--provider", "local", "--dir", l.dir, "--name", l.name)
-	up.Stdout, up.Stderr = os.Stderr, os.Stderr
+	up.Stderr = os.Stderr // its progress; what to do next is for people
 	if err := up.Run(); err != nil {
 		return "", fmt.Errorf("%v: %w", up, err)
 	}
@@ -169,19 +181,12 @@ func (l *localCluster) KubernetesRestConfig() *rest.Config {
 	return config
 }
 
-// buildClusterTools builds the cluster command and the kind that its module pins.
-func buildClusterTools() (tool, kindTool string, err error) {
-	bin, err := filepath.Abs("../bin")
-	if err != nil {
-		return "", "", err
+// buildTool builds a program from the cluster's module into the workspace's bin.
+func buildTool(name, pkg string) (path string, err error) {
+	if path, err = filepath.Abs(filepath.Join("..", "bin", name)); err != nil {
+		return "", err
 	}
-	tool, kindTool = filepath.Join(bin, "cluster"), filepath.Join(bin, "kind")
-	for out, pkg := range map[string]string{tool: ".", kindTool: "sigs.k8s.io/kind"} {
-		if err := goBuild("../cluster", "-o", out, pkg); err != nil {
-			return "", "", err
-		}
-	}
-	return tool, kindTool, nil
+	return path, goBuild("../cluster", "-o", path, pkg)
 }
 
 func goBuild(dir string, args ...string) error {
@@ -213,7 +218,7 @@ func exportLogs(ctx context.Context) error {
 
 // noteFailure makes a failed test known to the end of the run, and a running one to showProgress.
 func noteFailure(t *testing.T) {
-	begun.Store(t.Name())
+	noteBegun(t.Name())
 	t.Cleanup(func() {
 		if t.Failed() {
 			failed.Store(true)

@@ -2,13 +2,13 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -339,19 +339,15 @@ func killServer(t *testing.T) (start func()) {
 
 // kill ends the one process of the control plane.
 func (l *localCluster) kill() error {
-	out, err := exec.Command(l.tool, "status", "--dir", l.dir).Output()
+	out, err := exec.Command(l.tool, "status", "-o", "json", "--dir", l.dir).Output()
 	if err != nil {
 		return fmt.Errorf("cluster status: %w: %s", err, out)
 	}
-	m := regexp.MustCompile(`one process \((\d+)\)`).FindSubmatch(out)
-	if m == nil {
-		return fmt.Errorf("cluster status names no process:\n%s", out)
+	var status struct{ PID int }
+	if err := json.Unmarshal(out, &status); err != nil {
+		return fmt.Errorf("cluster status: %w: %s", err, out)
 	}
-	pid, err := strconv.Atoi(string(m[1]))
-	if err != nil {
-		return err
-	}
-	process, err := os.FindProcess(pid)
+	process, err := os.FindProcess(status.PID)
 	if err != nil {
 		return err
 	}
@@ -363,9 +359,9 @@ func killOnKind() error {
 	node := clusterName + "-control-plane"
 	ctr := func(args ...string) (string, error) {
 		args = append([]string{"exec", node, "ctr", "--namespace", "k8s.io"}, args...)
-		out, err := exec.Command("docker", args...).CombinedOutput()
+		out, err := exec.Command(lab.engine, args...).CombinedOutput()
 		if err != nil {
-			return "", fmt.Errorf("docker %v: %w: %s", args, err, out)
+			return "", fmt.Errorf("%s %v: %w: %s", lab.engine, args, err, out)
 		}
 		return string(out), nil
 	}

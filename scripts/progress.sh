@@ -1,0 +1,109 @@
+# Sourced by the scripts that run something long: one line that says what is done and how far it is.
+# On a terminal it is rewritten every second; in a log it is written anew every 15 seconds.
+# Written for bash 3.2, which macOS has.
+
+patience=2 # seconds without a word
+sparse=15
+shown_at=-$sparse
+moving=false
+terminal=false
+if [ -t 1 ] && [ "${TERM-dumb}" != dumb ]; then terminal=true; fi
+
+# took writes a number of seconds as "40 s" or "5 min 40 s".
+took() {
+	if [ "$1" -lt 60 ]; then echo "$1 s"; else echo "$(($1 / 60)) min $(($1 % 60)) s"; fi
+}
+
+# thousands writes 2238 as "2,238".
+thousands() {
+	if [ "$1" -lt 1000 ]; then echo "$1"; else printf '%s,%03d' "$(thousands $(($1 / 1000)))" $(($1 % 1000)); fi
+}
+
+# show LABEL TEXT, once $patience seconds have passed
+show() {
+	if [ "$SECONDS" -lt "$patience" ]; then return; fi
+	if $terminal; then
+		printf '\r\033[K%-12s %s' "$1" "$2 · $(took "$SECONDS")"
+		moving=true
+	elif [ $((SECONDS - shown_at)) -ge "$sparse" ]; then
+		shown_at=$SECONDS
+		printf '%-12s %s\n' "$1" "$2 · $(took "$SECONDS")"
+	fi
+}
+
+# wipe takes the line away before anything else is written.
+wipe() {
+	if $moving; then printf '\r\033[K'; fi
+	moving=false
+}
+
+# follow FUNCTION COMMAND... runs the command, calls the function with each line that it writes, and
+# with none once a second, and returns the command's exit status.
+follow() {
+	local handle=$1 line status=
+	shift
+	while [ -z "$status" ]; do
+		# A timeout is no end in any bash: the last line tells the end.
+		if ! IFS= read -r -t 1 line <&3; then
+			$handle
+			continue
+		fi
+		case $line in
+		'exit status of the command: '*) status=${line##*: } ;;
+		*) $handle "$line" ;;
+		esac
+	done 3< <(
+		set +e
+		"$@" 2>&1
+		echo "exit status of the command: $?"
+	)
+	wipe
+	return "$status"
+}
+
+# said is what a go command complained of.
+said=
+
+# hint tells what to do about what was said.
+hint() {
+	local next=
+	case $said in
+	*'build cache'* | *'module cache'* | *GOMODCACHE* | *GOCACHE* | *'read-only file system'*)
+		next='let Go write: export GOCACHE=/a/folder/of/yours GOPATH=/another' ;;
+	*fork/exec*'permission denied'*)
+		next='programs may not run from there: export TMPDIR=/a/folder/of/yours' ;;
+	*'no space left on device'*) next='make room, then run it again: what is compiled is kept' ;;
+	*'dial tcp'* | *'no such host'* | *'i/o timeout'* | *'lookup disabled by GOPROXY'*)
+		next='a module has to be downloaded: is there a network? With one: make offline' ;;
+	esac
+	if [ -n "$next" ]; then printf '  next: %s\n' "$next" >&2; fi
+}
+
+# need_go ends the script if the go command cannot compile the module in the working folder. An old
+# one says something strange of a newer go.mod, or nothing.
+need_go() {
+	local want have
+	want=$(awk '$1 == "go" {print $2; exit}' go.mod)
+	if ! command -v go >/dev/null; then
+		printf 'There is no go command on the PATH.\n  next: install Go %s or newer: https://go.dev/dl\n' "$want" >&2
+		exit 1
+	fi
+	if ! have=$(go env GOVERSION 2>&1); then
+		printf '%s\n  next: install Go %s or newer: https://go.dev/dl\n' "$have" "$want" >&2
+		exit 1
+	fi
+	if ! awk -v have="${have#go}" -v want="$want" 'BEGIN {
+		split(have, h, /[^0-9]+/); split(want, w, ".")
+		exit have ~ /^[0-9]/ && (h[1] < w[1] || h[1] == w[1] && h[2] < w[2])
+	}'; then
+		printf '%s is %s.\n  next: install Go %s or newer: https://go.dev/dl\n' "$(command -v go)" "$have" "$want" >&2
+		exit 1
+	fi
+}
+
+# Of no go.work in a folder above, and of no vendor folder, nor do we have one.
+export GOWORK=off
+if [ -n "${GOFLAGS-}" ]; then
+	GOFLAGS=$(printf '%s\n' $GOFLAGS | awk '!/^--?mod=/ {printf "%s ", $0}')
+	export GOFLAGS
+fi
