@@ -23,7 +23,7 @@ const kindTimeout = 2 * time.Minute
 var errNotCreated = errors.New("kind cannot create its cluster here")
 
 // oldCgroup is what to do about it.
-const oldCgroup = "use cgroup v2 (https://kubernetes.io/docs/concepts/architecture/cgroups), or use make up PROVIDER=local"
+const oldCgroup = "use cgroup v2 (https://kubernetes.io/docs/concepts/architecture/cgroups), or: make up PROVIDER=local"
 
 // kindEngine returns an engine that answers, can run a node, as far as that can
 // be told beforehand, and has the node image.
@@ -131,7 +131,7 @@ func notCreated(ctx context.Context, o *options, e *engine.Engine, err error) er
 		next = e.Name + " has cgroup v1, which may be the reason: " + oldCgroup
 	}
 	if next == "" {
-		next = "look at what kind said above, or use make up PROVIDER=local, which needs no containers"
+		next = "look at what kind said above, or: make up PROVIDER=local, which needs no containers"
 	}
 	return hint.New(next, "%w: %s", errNotCreated, cause)
 }

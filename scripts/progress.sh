@@ -101,6 +101,24 @@ need_go() {
 	fi
 }
 
+# need_exec ends the script if no program can be started from the folder for temporary files, where
+# the go command puts tests.
+need_exec() {
+	local dir=${GOTMPDIR:-${TMPDIR:-/tmp}} file
+	if file=$(mktemp "$dir/exec.XXXXXX" 2>/dev/null); then
+		printf '#!/bin/sh\n' >"$file"
+		chmod 0700 "$file"
+		if "$file" 2>/dev/null; then
+			rm -f "$file"
+			return
+		fi
+		rm -f "$file"
+	fi
+	printf 'No program can be started from %s, the folder for temporary files.\n' "$dir" >&2
+	printf '  next: export TMPDIR=/a/folder/of/yours\n' >&2
+	exit 1
+}
+
 # Of no go.work in a folder above, and of no vendor folder, nor do we have one.
 export GOWORK=off
 if [ -n "${GOFLAGS-}" ]; then

@@ -55,7 +55,7 @@ func Detect(ctx context.Context) (*Engine, error) {
 		}
 	}
 	if len(reasons) == 0 {
-		return nil, hint.New("install Docker (https://docs.docker.com/get-docker), or use make up PROVIDER=local",
+		return nil, hint.New("install Docker (https://docs.docker.com/get-docker), or: make up PROVIDER=local",
 			"no container engine is installed (docker, nerdctl or podman)")
 	}
 	return nil, hint.New(next, "%s", strings.Join(reasons, "; "))
@@ -86,16 +86,16 @@ func (e *Engine) check(ctx context.Context) (reason, next string) {
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return e.Name + " is installed but does not answer", "restart " + e.Name + ", or use make up PROVIDER=local"
+		return e.Name + " is installed but does not answer", "restart " + e.Name + ", or: make up PROVIDER=local"
 	case strings.Contains(text, "permission denied"):
 		return e.Name + " is installed but this user may not use it (permission denied)",
-			"join its group (sudo usermod -aG docker $USER, then log in again), or use make up PROVIDER=local"
+			"join its group (sudo usermod -aG docker $USER, then log in again), or: make up PROVIDER=local"
 	case strings.Contains(text, "cannot connect"), strings.Contains(text, "daemon running"),
 		strings.Contains(text, "connection refused"), strings.Contains(text, "no such file"):
 		return e.Name + " is installed but its daemon is not running",
-			"start it (Docker Desktop, or sudo systemctl start " + e.Name + "), or use make up PROVIDER=local"
+			"start it (Docker Desktop, or sudo systemctl start " + e.Name + "), or: make up PROVIDER=local"
 	}
-	return e.Name + " is installed but fails: " + err.Error(), "repair " + e.Name + ", or use make up PROVIDER=local"
+	return e.Name + " is installed but fails: " + err.Error(), "repair " + e.Name + ", or: make up PROVIDER=local"
 }
 
 // HasImage tells whether the image is there.
@@ -122,7 +122,7 @@ func (e *Engine) Pull(ctx context.Context, image string) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return hint.New("check the network, name an image that is there (KIND_NODE_IMAGE=NAME), or use make up PROVIDER=local",
+		return hint.New("check the network, name an image that is there (KIND_NODE_IMAGE=NAME), or: make up PROVIDER=local",
 			"%s cannot pull %s: %w", e.Name, name, err)
 	}
 	return nil

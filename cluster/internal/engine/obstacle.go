@@ -22,7 +22,7 @@ func (e *Engine) Remote(ctx context.Context) error {
 	if !elsewhere(host) {
 		return nil
 	}
-	return hint.New("unset DOCKER_HOST, or docker context use default, or use make up PROVIDER=local",
+	return hint.New("unset DOCKER_HOST, or docker context use default, or: make up PROVIDER=local",
 		"docker runs on another machine (%s), where this one cannot reach a kind cluster", host)
 }
 

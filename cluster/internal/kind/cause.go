@@ -28,7 +28,7 @@ func Cause(err error) (line, next string) {
 	}
 	for _, k := range known {
 		if strings.Contains(strings.ToLower(text), k.words) {
-			return line, k.next + ", or use make up PROVIDER=local"
+			return line, k.next + ", or: make up PROVIDER=local"
 		}
 	}
 	return line, ""
