@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 
 	"client-go-lessons/internal/exercise"
 )
@@ -41,7 +40,7 @@ func start(path, dir, kubeconfig, namespace string, env []string) (*program, err
 	p.cmd.Env = append(append(os.Environ(), env...),
 		"KUBECONFIG="+kubeconfig, exercise.NamespaceEnv+"="+namespace)
 	// In a group of its own, or a Ctrl-C would end it before the judge knows why.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.cmd.SysProcAttr = ownGroup()
 	var err error
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		return nil, err
