@@ -161,7 +161,7 @@ var cases = map[string]struct {
 			"a list after it": seen(
 				request("watch", "", 0, ms, query("resourceVersion", "4711"), status(http.StatusGone)),
 				request("list", "", 2*ms, ms),
-				request("watch", "", 4*ms, time.Second, query("resourceVersion", "4900"), byClient())),
+				request("watch", "", 4*ms, time.Second, query("resourceVersion", "4711"), byClient())),
 		},
 	},
 	"watch-ended": {
