@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -191,6 +194,19 @@ func TestHuman(t *testing.T) {
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestRulesAreDocumented: docs/observe.md names each rule, with its page.
+func TestRulesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/observe.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		if !regexp.MustCompile("(?m)^\\| `" + r.name + "` \\|.*\\(" + regexp.QuoteMeta(strings.TrimPrefix(r.page, "docs/")) + "\\)").Match(page) {
+			t.Errorf("docs/observe.md has no row for %s with %s", r.name, r.page)
 		}
 	}
 }
