@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,6 +19,8 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+	crcache "sigs.k8s.io/controller-runtime/pkg/cache"
+	crclient "sigs.k8s.io/controller-runtime/pkg/client"
 
 	"client-go-lessons/fresh"
 )
@@ -31,7 +34,7 @@ func BenchmarkAfterWrite(b *testing.B) {
 		b.Run("others="+load[1], func(b *testing.B) {
 			c := newChase(b)
 			c.writeAsOthers(b, map[string]float32{"0": 0, "100": 100, "500": 500, "max": -1}[load[1]])
-			for _, p := range c.peers() {
+			for _, p := range append(c.peers(), c.controllerRuntime(b)) {
 				b.Run("read="+p.name, func(b *testing.B) { c.measure(b, p) })
 			}
 		})
@@ -65,20 +68,15 @@ func newChase(b *testing.B) *chase {
 	c := &chase{client: newClient(b, -1), ns: newNamespace(b, 100), events: make(chan sighting, 1000)}
 	api := c.CoreV1().ConfigMaps(c.ns)
 	_, err := api.Create(b.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: probe}}, metav1.CreateOptions{})
-	if err != nil {
-		b.Fatal(err)
-	}
+	check(b, err)
 	factory := informers.NewSharedInformerFactoryWithOptions(c, 0, informers.WithNamespace(c.ns))
 	c.informer = factory.Core().V1().ConfigMaps().Informer()
 	c.lister = factory.Core().V1().ConfigMaps().Lister().ConfigMaps(c.ns)
-	if c.waiter, err = fresh.NewWaiter(c.informer); err != nil {
-		b.Fatal(err)
-	}
+	c.waiter, err = fresh.NewWaiter(c.informer)
+	check(b, err)
 	startFactory(b, factory)
 	w, err := api.Watch(context.Background(), metav1.ListOptions{})
-	if err != nil {
-		b.Fatal(err)
-	}
+	check(b, err)
 	b.Cleanup(w.Stop)
 	go func() {
 		for event := range w.ResultChan() {
@@ -110,9 +108,7 @@ func (c *chase) measure(b *testing.B, p peer) {
 	}
 	ctx := b.Context()
 	cm, err := api.Get(ctx, probe, metav1.GetOptions{})
-	if err != nil {
-		b.Fatal(err)
-	}
+	check(b, err)
 	var answer, event, fresh, after durations // the first three from the moment of sending
 	var stale, requests float64
 	c.others.count.Lap()
@@ -120,26 +116,21 @@ func (c *chase) measure(b *testing.B, p peer) {
 	for b.Loop() {
 		cm.Data = map[string]string{"at": strconv.FormatInt(time.Now().UnixNano(), 10)}
 		sent := time.Now()
-		if cm, err = p.write(ctx, cm); err != nil {
-			b.Fatal(err)
-		}
+		cm, err = p.write(ctx, cm)
+		check(b, err)
 		c.count.Lap()
 		answered := time.Now()
 		got, err := p.read(ctx, cm)
 		done := time.Now()
-		if err != nil {
-			b.Fatal(err)
-		}
+		check(b, err)
 		requests += float64(c.count.Lap().Total())
-		if ok, err := atLeast(got, cm.ResourceVersion); err != nil {
-			b.Fatal(err)
-		} else if !ok {
+		ok, err := atLeast(got, cm.ResourceVersion)
+		check(b, err)
+		if !ok {
 			stale++
 		}
 		raw, err := c.seen(cm.ResourceVersion)
-		if err != nil {
-			b.Fatal(err)
-		}
+		check(b, err)
 		answer, event = append(answer, float64(answered.Sub(sent))), append(event, float64(raw.Sub(sent)))
 		fresh, after = append(fresh, float64(done.Sub(sent))), append(after, float64(done.Sub(answered)))
 	}
@@ -205,6 +196,34 @@ func (c *chase) peers() []peer {
 	}
 }
 
+// controllerRuntime is the client of controller-runtime whose reads wait for its own writes, on the
+// same connection.
+func (c *chase) controllerRuntime(b *testing.B) peer {
+	informers, err := crcache.New(c.config, crcache.Options{
+		HTTPClient: c.http, DefaultNamespaces: map[string]crcache.Config{c.ns: {}},
+	})
+	check(b, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := informers.Start(ctx); err != nil {
+			b.Error("controller-runtime's cache:", err)
+		}
+	})
+	b.Cleanup(func() { cancel(); running.Wait() })
+	both, err := crclient.New(c.config, crclient.Options{HTTPClient: c.http,
+		Cache: &crclient.CacheOptions{Reader: informers, EnableReadYourWritesConsistency: new(true)}})
+	check(b, err)
+	key := crclient.ObjectKey{Namespace: c.ns, Name: probe}
+	check(b, both.Get(b.Context(), key, &corev1.ConfigMap{})) // the first one starts the informer
+	return peer{"controller-runtime", func(ctx context.Context, cm *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+		return cm, both.Update(ctx, cm)
+	}, func(ctx context.Context, _ *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+		cm := &corev1.ConfigMap{}
+		return cm, both.Get(ctx, key, cm)
+	}}
+}
+
 // writeAsOthers changes the hundred other ConfigMaps, that many a second, until the benchmark ends.
 func (c *chase) writeAsOthers(b *testing.B, perSecond float32) {
 	c.others = newClient(b, perSecond) // client-go's own rate limiter paces the writes
@@ -214,18 +233,17 @@ func (c *chase) writeAsOthers(b *testing.B, perSecond float32) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		err := inParallel(func(worker int) error {
-			for i := worker; ctx.Err() == nil; i += 16 {
+		var all errgroup.Group
+		all.SetLimit(16)
+		for i := 0; ctx.Err() == nil; i++ {
+			all.Go(func() error {
 				patch := fmt.Appendf(nil, `{"metadata":{"annotations":{"at":"%d"}}}`, time.Now().UnixNano())
 				_, err := c.others.CoreV1().ConfigMaps(c.ns).Patch(context.Background(), item(i%100), types.MergePatchType, patch,
 					metav1.PatchOptions{})
-				if err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+				return err
+			})
+		}
+		if err := all.Wait(); err != nil {
 			b.Error("write as others would:", err)
 		}
 	})

@@ -16,26 +16,25 @@ import (
 
 func main() {
 	in := flag.String("in", "../bin/bench.txt", "read what the benchmarks printed from this `file`")
-	limits := flag.String("limits", "limits.json", "the ratios and their limits, a `file`")
-	page := flag.String("page", "", "fill the tables of this page, a `file`, and draw the plots beside it")
-	guard := flag.Bool("guard", false, "compare ratios with their limits; exit code 1 if one is broken")
+	page := flag.String("page", "", "fill the tables of this page, a `file`, and draw the plots beside it; "+
+		"without it, compare ratios with limits.json")
 	flag.Parse()
-	if flag.NArg() > 0 || *guard == (*page != "") {
-		fmt.Fprintln(os.Stderr, "bench takes either -guard or -page FILE. See -h.")
-		os.Exit(2)
-	}
-	if err := run(*in, *limits, *page); err != nil {
+	if err := run(*in, *page); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(in, limitsFile, page string) error {
-	f, err := readFigures(in)
+func run(in, page string) error {
+	printed, err := os.ReadFile(in)
 	if err != nil {
-		return fmt.Errorf("%w\nMeasure first: make bench", err)
+		return fmt.Errorf("%w.\nMeasure first: make bench", err)
 	}
-	limits, err := readLimits(limitsFile)
+	f, err := parseFigures(string(printed))
+	if err != nil {
+		return fmt.Errorf("%s: %w", in, err)
+	}
+	limits, err := readLimits("limits.json")
 	if err != nil {
 		return err
 	}

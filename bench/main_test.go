@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -16,11 +15,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
@@ -34,7 +33,6 @@ import (
 var (
 	kubeconfig = flag.String("kubeconfig", "", "measure on the cluster of this `file` (default: as the lessons do)")
 	rounds     = flag.Int("rounds", 1, "run all benchmarks this many `times`, one after the other")
-	full       = flag.Bool("full", false, "measure with 100,000 objects as well")
 )
 
 // shared is what all benchmarks share.
@@ -111,70 +109,53 @@ func removeNamespaces() (whole bool) {
 	return whole
 }
 
-// newNamespace makes a namespace with that many ConfigMaps of objectBytes each.
+// newNamespace makes a namespace with that many ConfigMaps.
 func newNamespace(b *testing.B, objects int) string {
 	b.Helper()
 	shared.mu.Lock()
-	defer shared.mu.Unlock()
 	ns, remove, err := cluster.Scratch(b.Context(), shared.cluster, "make", "bench", nil)
 	shared.remove = append(shared.remove, remove)
-	if err != nil {
-		b.Fatal(err)
-	}
-	if objects >= 10_000 {
-		fmt.Fprintf(os.Stderr, "creating %d ConfigMaps\n", objects)
-	}
+	shared.mu.Unlock()
+	check(b, err)
+	fmt.Fprintf(os.Stderr, "creating %d ConfigMaps\n", objects)
 	c := newClient(b, -1)
-	var next atomic.Int64
-	err = inParallel(func(worker int) error {
-		random := rand.New(rand.NewPCG(uint64(worker), 1))
-		for i := int(next.Add(1)) - 1; i < objects; i = int(next.Add(1)) - 1 {
-			_, err := c.CoreV1().ConfigMaps(ns).Create(b.Context(), configMap(i, random), metav1.CreateOptions{})
-			if err != nil {
-				return fmt.Errorf("create ConfigMap %s: %w", item(i), err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		b.Fatal(err)
+	var all errgroup.Group
+	all.SetLimit(16)
+	for i := range objects {
+		all.Go(func() error {
+			_, err := c.CoreV1().ConfigMaps(ns).Create(b.Context(), configMap(i), metav1.CreateOptions{})
+			return err
+		})
 	}
+	check(b, all.Wait())
 	return ns
 }
 
 // filledNamespace returns a namespace with that many ConfigMaps, which nobody changes.
 func filledNamespace(b *testing.B, objects int) string {
 	b.Helper()
-	if ns := shared.filled[objects]; ns != "" {
-		return ns
+	if shared.filled[objects] == "" {
+		shared.filled[objects] = newNamespace(b, objects)
 	}
-	ns := newNamespace(b, objects)
-	shared.filled[objects] = ns
-	return ns
+	return shared.filled[objects]
 }
 
-// inParallel has sixteen workers do the same.
-func inParallel(work func(worker int) error) error {
-	errs := make([]error, 16)
-	var all sync.WaitGroup
-	for i := range errs {
-		all.Go(func() { errs[i] = work(i) })
+func check(b testing.TB, err error) {
+	if err != nil {
+		b.Helper()
+		b.Fatal(err)
 	}
-	all.Wait()
-	return errors.Join(errs...)
 }
 
-const (
-	objectBytes = 1000
-	shards      = 100 // values of the label by which a hundredth of the ConfigMaps is found
-)
+const shards = 100 // values of the label by which a hundredth of the ConfigMaps is found
 
 func item(i int) string { return "item-" + strconv.Itoa(i) }
 
 // configMap holds random text, which gzip cannot shrink much.
-func configMap(i int, random *rand.Rand) *corev1.ConfigMap {
+func configMap(i int) *corev1.ConfigMap {
+	random := rand.New(rand.NewPCG(uint64(i), 1))
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/"
-	text := make([]byte, objectBytes)
+	text := make([]byte, 1000)
 	for j := range text {
 		text[j] = letters[random.IntN(len(letters))]
 	}
@@ -202,12 +183,10 @@ func newClient(b testing.TB, qps float32) *client {
 	wire.StopQuietly(c.config)
 	c.count = wire.Count(c.config)
 	var err error
-	if c.http, err = rest.HTTPClientFor(c.config); err != nil {
-		b.Fatal(err)
-	}
-	if c.Clientset, err = kubernetes.NewForConfigAndClient(c.config, c.http); err != nil {
-		b.Fatal(err)
-	}
+	c.http, err = rest.HTTPClientFor(c.config)
+	check(b, err)
+	c.Clientset, err = kubernetes.NewForConfigAndClient(c.config, c.http)
+	check(b, err)
 	b.Cleanup(func() { utilnet.CloseIdleConnectionsFor(c.http.Transport) })
 	return c
 }

@@ -8,34 +8,42 @@ import (
 	"testing"
 )
 
-const printed = `kubernetes: v1.37.2
+const (
+	get     = "Read/objects=1000/way=get"
+	printed = `kubernetes: v1.37.2
 cpu: A CPU: fast
 BenchmarkRead/objects=1000/way=get-2    	    500	    850000 ns/op	         1.000 requests/op	    784000 p50-ns
 BenchmarkRead/objects=1000/way=get-2    	    500	    870000 ns/op	         1.000 requests/op	    786000 p50-ns
 BenchmarkWire/counted=true              	    500	      1000 ns/op
 PASS
 `
+)
 
-func TestParseFigures(t *testing.T) {
+func parsed(t *testing.T) figures {
 	f, err := parseFigures(printed)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return f
+}
+
+func TestParseFigures(t *testing.T) {
+	f := parsed(t)
 	if f.Config["kubernetes"] != "v1.37.2" || f.Config["cpu"] != "A CPU: fast" {
 		t.Errorf("config: %v", f.Config)
 	}
-	const get = "Read/objects=1000/way=get"
-	if f.get(get, "p50-ns") != 785_000 || f.get(get, "requests/op") != 1 {
-		t.Errorf("a median of two rounds: %v", f.Figures[get])
-	}
-	if f.get("Wire/counted=true", "ns/op") != 1000 {
-		t.Errorf("a line without the number of processors: %v", f.Figures)
-	}
-	if got := f.sum([]string{get + " p50-ns", "-Wire/counted=true ns/op"}); got != 784_000 {
-		t.Errorf("a difference: %v", got)
-	}
-	if got := f.sum([]string{get + " p50-ns", "Read/none p50-ns"}); !math.IsNaN(got) {
-		t.Errorf("a sum of which a part was not measured: %v", got)
+	for _, c := range []struct {
+		names []string
+		want  float64
+	}{
+		{[]string{get + " p50-ns"}, 785_000}, // the median of two rounds
+		{[]string{get + " requests/op"}, 1},
+		{[]string{get + " p50-ns", "-Wire/counted=true ns/op"}, 784_000},
+		{[]string{get + " p50-ns", "Read/none p50-ns"}, math.NaN()},
+	} {
+		if got := f.sum(c.names); got != c.want && !math.IsNaN(got+c.want) {
+			t.Errorf("%v: %v, want %v", c.names, got, c.want)
+		}
 	}
 	for _, bad := range []string{"PASS\n", "BenchmarkX 1 fast ns/op\n"} {
 		if _, err := parseFigures(bad); err == nil {
@@ -45,29 +53,28 @@ func TestParseFigures(t *testing.T) {
 }
 
 func TestGuard(t *testing.T) {
-	number := func(f float64) *float64 { return &f }
-	f := figures{Figures: map[string]map[string]float64{"A": {"ns/op": 6}, "B": {"ns/op": 3}}}
+	f := figures{Figures: map[string]map[string]float64{"A": {"ns": 6}, "B": {"ns": 3}}}
+	a, b, none := []string{"A ns"}, []string{"B ns"}, []string{"none ns"}
 	for name, c := range map[string]struct {
 		limit limit
-		holds bool
-		says  string
+		says  string // ok, or nothing of it
 	}{
-		"a ratio":                {limit{Of: []string{"A ns/op"}, Per: []string{"B ns/op"}, Max: number(2)}, true, "ok"},
-		"a ratio too high":       {limit{Of: []string{"A ns/op"}, Per: []string{"B ns/op"}, Max: number(1.9)}, false, "BROKEN: why"},
-		"a count too low":        {limit{Of: []string{"B ns/op"}, Min: number(4), Max: number(4)}, false, "BROKEN: why"},
-		"what was not measured":  {limit{Of: []string{"C ns/op"}, Max: number(4)}, false, "NaN"},
-		"a target is no limit":   {limit{Of: []string{"C ns/op"}, Target: 1}, true, "what"},
-		"a gain that is too low": {limit{Of: []string{"B ns/op"}, Min: number(100)}, false, "100"},
+		"a ratio":               {limit{Of: a, Per: b, Max: new(2.0)}, "2   ok"},
+		"a ratio too high":      {limit{Of: a, Per: b, Max: new(1.9)}, "BROKEN: why"},
+		"a count too low":       {limit{Of: b, Min: new(4.0), Max: new(4.0)}, "BROKEN: why"},
+		"what was not measured": {limit{Of: none, Max: new(4.0)}, "BROKEN: why"},
+		"a target is no limit":  {limit{Of: none, Target: 1}, "what"},
 	} {
 		c.limit.Why = "why"
 		var out strings.Builder
-		if guard(&out, []limit{c.limit}, f) != c.holds || !strings.Contains(out.String(), c.says) {
-			t.Errorf("%s: want %t and %q:\n%s", name, c.holds, c.says, out.String())
+		whole := guard(&out, []limit{c.limit}, f)
+		if whole == strings.Contains(c.says, "BROKEN") || !strings.Contains(out.String(), c.says) {
+			t.Errorf("%s: whole is %t, want %q:\n%s", name, whole, c.says, out.String())
 		}
 	}
 }
 
-// TestLimits: each limit has a name of its own, a reason, and something to compare.
+// TestLimits: each limit has a name, a reason, and something to compare with.
 func TestLimits(t *testing.T) {
 	limits, err := readLimits("limits.json")
 	if err != nil || len(limits) == 0 {
@@ -86,12 +93,8 @@ func TestPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := parseFigures(printed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := tables(f, nil)
-	if !strings.Contains(all["reads"], "| Get | – | 785 µs | – | – |\n") {
+	all := tables(parsed(t), nil)
+	if !strings.Contains(all["reads"], "| Get | – | 785 µs | – |\n") {
 		t.Errorf("the table of reads:\n%s", all["reads"])
 	}
 	for name, table := range all {
@@ -111,41 +114,33 @@ func TestFillPage(t *testing.T) {
 	if want := strings.Replace(page, "old", "new", 1); err != nil || got != want {
 		t.Errorf("%q, %v; want %q", got, err, want)
 	}
-	for bad, tables := range map[string]map[string]string{
-		page: {"b": ""}, "nothing": {"a": ""}, "<!-- bench: a -->\nopen\n": {"a": ""},
-	} {
-		if got, err := fillPage(bad, tables); err == nil {
+	for bad, table := range map[string]string{page: "b", "nothing": "a", "<!-- bench: a -->\nopen\n": "a"} {
+		if got, err := fillPage(bad, map[string]string{table: ""}); err == nil {
 			t.Errorf("%q becomes %q", bad, got)
 		}
 	}
 }
 
 func TestShow(t *testing.T) {
-	for _, c := range []struct {
-		value      float64
-		unit, want string
+	for want, c := range map[string]struct {
+		value float64
+		unit  string
 	}{
-		{44, "p50-ns", "44 ns"}, {3140, "p50-ns", "3.1 µs"}, {784_400, "ns/op", "784 µs"}, {2_440_000, "after-p99-ns", "2.4 ms"},
-		{1_230_000_000, "p50-ns", "1.2 s"}, {25_000_000, "heap-B", "25.0 MB"}, {2500, "heap-B/object", "2.5 kB"},
-		{0.54, "stale/op", "54%"}, {1, "requests/op", "1"}, {0.125, "requests/op", "0.12"}, {math.NaN(), "p50-ns", "–"},
+		"44 ns": {44, "p50-ns"}, "3.1 µs": {3140, "p50-ns"}, "2.4 ms": {2_440_000, "after-p99-ns"}, "25.0 MB": {25e6, "heap-B"},
+		"2.5 kB": {2500, "heap-B/object"}, "54%": {0.54, "stale/op"}, "1": {1, "requests/op"}, "–": {math.NaN(), "p50-ns"},
 	} {
-		if got := show(c.value, c.unit); got != c.want {
-			t.Errorf("%v %s: %q, want %q", c.value, c.unit, got, c.want)
+		if got := show(c.value, c.unit); got != want {
+			t.Errorf("%v %s: %q, want %q", c.value, c.unit, got, want)
 		}
 	}
 }
 
 func TestPlot(t *testing.T) {
-	f, err := parseFigures(printed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	svg := f.plot("a & b", [][2]string{{"1,000", "1000"}, {"none", "9"}}, curve{"<Get>", "Read/objects=%s/way=get", "p50-ns"})
-	if err := xml.Unmarshal(svg, new(any)); err != nil {
+	places := [][2]string{{"1,000", "1000"}, {"none", "9"}}
+	svg := string(parsed(t).plot("a & b", places, curve{"<Get>", "Read/objects=%s/way=get", "p50-ns"}))
+	err := xml.Unmarshal([]byte(svg), new(any))
+	if err != nil || !strings.Contains(svg, "&lt;Get&gt;") || strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
 		t.Errorf("%v:\n%s", err, svg)
-	}
-	if !strings.Contains(string(svg), "&lt;Get&gt;") || strings.Contains(string(svg), "NaN") || strings.Contains(string(svg), "Inf") {
-		t.Errorf("%s", svg)
 	}
 }
 

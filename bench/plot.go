@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +17,7 @@ type curve struct {
 
 // plots are the page's pictures, by file name.
 func plots(f figures) map[string][]byte {
-	sizes := [][2]string{{"100", "100"}, {"1,000", "1000"}, {"10,000", "10000"}, {"100,000", "100000"}}
+	sizes := [][2]string{{"100", "100"}, {"1,000", "1000"}, {"10,000", "10000"}}
 	read := func(label, way string) curve { return curve{label, "Read/objects=%s/way=" + way, "p50-ns"} }
 	after := func(label, read, unit string) curve { return curve{label, "AfterWrite/others=%s/read=" + read, unit} }
 	return map[string][]byte{
@@ -72,22 +74,21 @@ func (f figures) plot(title string, places [][2]string, curves ...curve) []byte 
 	for i := range places[:last+1] {
 		text(x(i), plotHeight-below+20, "middle", "black", places[i][0])
 	}
-	free := math.Inf(1) // labels stand one above the other, from the bottom up
-	for i := len(curves) - 1; i >= 0; i-- {
-		path, end := "", math.NaN()
+	// The lowest curve comes first: labels stand one above the other.
+	slices.SortFunc(curves, func(c, d curve) int { return cmp.Compare(value(c, last), value(d, last)) })
+	free := math.Inf(1)
+	for i, c := range curves {
+		path := ""
 		for place := range places {
-			if v := value(curves[i], place); v > 0 {
+			if v := value(c, place); v > 0 {
 				path += fmt.Sprintf("%s%.1f %.1f", map[bool]string{true: "M", false: "L"}[path == ""], x(place), y(v))
-				end = y(v)
 			}
 		}
-		if path == "" {
-			continue
+		if v := value(c, last); v > 0 {
+			free = min(y(v), free-14)
+			text(plotWidth-right+8, free+4, "start", colors[i%len(colors)], c.label)
 		}
-		color := colors[i%len(colors)]
-		fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="%s" stroke-width="2"/>`+"\n", path, color)
-		free = min(end, free-14)
-		text(plotWidth-right+8, free+4, "start", color, curves[i].label)
+		fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="%s" stroke-width="2"/>`+"\n", path, colors[i%len(colors)])
 	}
 	return []byte(b.String() + "</svg>\n")
 }

@@ -38,9 +38,7 @@ func stillClient(b *testing.B, counted bool) *kubernetes.Clientset {
 		wire.Count(config)
 	}
 	clientset, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		b.Fatal(err)
-	}
+	check(b, err)
 	return clientset
 }
 
