@@ -16,6 +16,9 @@ import (
 	p10 "client-go-lessons/exercises/10-no-news/play"
 	p11 "client-go-lessons/exercises/11-conflict/play"
 	p12 "client-go-lessons/exercises/12-created-twice/play"
+	p13 "client-go-lessons/exercises/13-growing-load/play"
+	p14 "client-go-lessons/exercises/14-not-deleted/play"
+	p15 "client-go-lessons/exercises/15-create-fails/play"
 	"client-go-lessons/internal/judge"
 )
 
@@ -33,4 +36,7 @@ var All = map[string]judge.Play{
 	"10-no-news":        p10.Play,
 	"11-conflict":       p11.Play,
 	"12-created-twice":  p12.Play,
+	"13-growing-load":   p13.Play,
+	"14-not-deleted":    p14.Play,
+	"15-create-fails":   p15.Play,
 }

@@ -22,10 +22,13 @@ func Word(prefix string) string { return prefix + "-" + rand.String(5) }
 
 // Create makes a ConfigMap.
 func (t *Trial) Create(ctx context.Context, name string, data map[string]string) error {
-	t.own[name] = true
-	_, err := t.ConfigMaps.Create(ctx, &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: name}, Data: data,
-	}, metav1.CreateOptions{})
+	return t.Add(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: data})
+}
+
+// Add is Create for a ConfigMap with more than data.
+func (t *Trial) Add(ctx context.Context, cm *corev1.ConfigMap) error {
+	t.own[cm.Name] = true
+	_, err := t.ConfigMaps.Create(ctx, cm, metav1.CreateOptions{})
 	return JudgesOwn(err)
 }
 
@@ -80,6 +83,9 @@ func (t *Trial) Owns(name string) bool { return t.own[name] }
 
 // Total is how many lines the program has printed.
 func (t *Trial) Total() int { return t.program.total() }
+
+// AllRequests are the program's requests of any type.
+func (t *Trial) AllRequests() observer.Record { return t.observer.Since(observer.Mark{}) }
 
 // Mark is the present end of the record of requests.
 func (t *Trial) Mark() observer.Mark { return t.observer.Mark() }
