@@ -24,8 +24,8 @@ func TestUsage(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"-hint"}, 2, "Which exercise? There are 01 to 15."},
-		{[]string{"99"}, 2, `There is no exercise "99": there are 01 to 15.`},
+		{[]string{"-hint"}, 2, "Which exercise? There are 01 to 16."},
+		{[]string{"99"}, 2, `There is no exercise "99": there are 01 to 16.`},
 		{[]string{"1", "2"}, 2, "One exercise at a time, not 1 2."},
 		{[]string{"-all", "2"}, 2, "not both"},
 		{[]string{"-nonsense"}, 2, "flag provided but not defined"},

@@ -19,6 +19,7 @@ import (
 	p13 "client-go-lessons/exercises/13-growing-load/play"
 	p14 "client-go-lessons/exercises/14-not-deleted/play"
 	p15 "client-go-lessons/exercises/15-create-fails/play"
+	p16 "client-go-lessons/exercises/16-controller/play"
 	"client-go-lessons/internal/judge"
 )
 
@@ -39,4 +40,5 @@ var All = map[string]judge.Play{
 	"13-growing-load":   p13.Play,
 	"14-not-deleted":    p14.Play,
 	"15-create-fails":   p15.Play,
+	"16-controller":     p16.Play,
 }
