@@ -100,7 +100,7 @@ soak-docs: ## Put the figures of the last make soak into docs/
 	go test ./docs -count=1 -run '^TestSoakFigures$$' -soak
 
 record: ## Record the lessons' output anew, lessons/*/output.txt, and mend docs/ by it
-	go test ./e2e -count=1 -timeout 40m -run 'TestDirect|TestWatch|TestInformer|TestFallback' -args -update
+	go test ./e2e -count=1 -timeout 40m -run 'TestDirect|TestWatch|TestInformer|TestFallback|TestMemory|TestControllerLesson' -args -update
 	$(MAKE) docs
 
 docs: ## Rewrite the code, output and faults in docs/ from their sources
@@ -115,6 +115,7 @@ vuln: ## Look for known vulnerabilities in what our code calls (needs vuln.go.de
 	go run $(GOVULNCHECK) ./...
 	cd cluster && go run $(GOVULNCHECK) . ./internal/...
 	cd bench && go run $(GOVULNCHECK) ./...
+	cd controller-runtime && go run $(GOVULNCHECK) ./...
 
 ##@ Measure
 .PHONY: bench bench-guard bench-start

@@ -19,6 +19,9 @@ func TestOneSetOfVersions(t *testing.T) {
 	for _, other := range others {
 		shared := 0
 		for module, version := range requirements(t, other) {
+			if module == "sigs.k8s.io/controller-runtime" {
+				continue // e2e-framework asks for an older one than controller-runtime/ is about
+			}
 			switch root[module] {
 			case "":
 			case version:

@@ -41,6 +41,10 @@ var optional = map[right]struct{ lesson, step, says string }{
 	{"list", "namespaces"}:  {"01-direct", "1", "may not list namespaces"},
 	{"list", "flowschemas"}: {"01-direct", "7", "may not list flow schemas"},
 	{"get", "/metrics"}:     {"01-direct", "4", "may not read /metrics"},
+
+	{"create", "customresourcedefinitions"}: {"05-memory", "custom", "may not add a resource"},
+	{"create", "widgets"}:                   {"05-memory", "custom", "may not add a resource"},
+	{"watch", "widgets"}:                    {"05-memory", "custom", "may not add a resource"},
 }
 
 // TestRights runs the lessons as users who have exactly the rights of docs/role.yaml, one right
