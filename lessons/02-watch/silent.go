@@ -39,7 +39,7 @@ func (f *follow) silent(ctx context.Context, run *lesson.Run) error {
 	}
 	defer w.Stop()
 	if proto := counter.Lap().Proto; proto != "HTTP/2.0" {
-		run.Say("There is no HTTP/2 here, so no ping: this watch would not notice for hours.")
+		run.Say("No HTTP/2 here, so no ping. TCP's keep-alive would notice, minutes later.")
 		return nil
 	}
 
