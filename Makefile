@@ -65,7 +65,7 @@ offline-check: ## Run lessons, exercises and make e2e with the network cut off (
 	@scripts/offline-check
 
 ##@ Check
-.PHONY: test e2e e2e-faults soak soak-docs record docs lint vuln
+.PHONY: test e2e e2e-faults soak record docs lint vuln
 test: ## Test packages, pages, the cluster tool and the benchmarks' program
 	@scripts/test . -race $$(go list ./... | grep -v -e '/e2e$$' -e '/exercises/[^/]*$$')
 	@for module in $(MODULES); do scripts/test $$module -race ./... || exit; done
@@ -83,21 +83,17 @@ e2e: bin/cluster ## Check every lesson on a cluster made for it (E2E_CLUSTER=aut
 
 e2e-faults: ## Run the faults that take their time (make e2e runs the others)
 	@$(MAKE) --no-print-directory e2e FAULTS=slow \
-		ARGS="-run 'TestFaults|TestRestart|TestRights|TestAbuse' $(ARGS)"
+		ARGS="-run '^Test(Faults|SyncWithoutPause|Restart|Rights|CtrlC|Kill|EightLearners)' $(ARGS)"
 
 TIME ?= 30m
 PARALLEL ?= 4
 SEED ?=
 RUN ?=
-SOAK_RUNS ?=
-soak: ## Run lessons under random faults (TIME=30m PARALLEL=4 SEED= RUN= SOAK_RUNS=)
+soak: ## Run lessons under random faults (TIME=30m PARALLEL=4 SEED= RUN=)
 	@mkdir -p bin
 	@cd e2e && E2E_CLUSTER=$${E2E_CLUSTER:-local} SOAK_TIME=$(TIME) SOAK_PARALLEL=$(PARALLEL) \
-		SOAK_SEED=$(SEED) SOAK_RUN=$(RUN) SOAK_RUNS=$(SOAK_RUNS) \
+		SOAK_SEED=$(SEED) SOAK_RUN=$(RUN) \
 		go test -count=1 -timeout 0 -v -run '^TestSoak$$'
-
-soak-docs: ## Put the figures of the last make soak into docs/
-	go test ./docs -count=1 -run '^TestSoakFigures$$' -soak
 
 record: ## Record the lessons' output anew, lessons/*/output.txt, and mend docs/ by it
 	go test ./e2e -count=1 -timeout 40m -run 'TestDirect|TestWatch|TestInformer|TestFallback|TestMemory|TestControllerLesson' -args -update

@@ -5,18 +5,17 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"client-go-lessons/e2e/faults"
+	"client-go-lessons/internal/faults"
 	"client-go-lessons/internal/observer"
 )
 
@@ -24,9 +23,8 @@ import (
 // more than there are processors, since most of what lessons do is to wait.
 var seats = make(chan struct{}, 8)
 
-// TestFaults runs lessons while the cluster misbehaves: each row of package faults says what goes
-// wrong and what the learner must then see. make e2e-faults sets FAULTS=slow, and runs the rows that
-// take long; without it, make e2e runs the others.
+// TestFaults runs lessons while the cluster misbehaves, as the table of package faults says. make
+// e2e-faults sets FAULTS=slow, and runs the cases that take their time; make e2e runs the others.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for _, name := range lessonNames() {
@@ -34,74 +32,45 @@ func TestFaults(t *testing.T) {
 	}
 	var all sync.WaitGroup
 	for _, section := range faults.Sections {
-		for _, row := range section.Rows {
-			if row.Slow != slowFaults() {
+		for _, c := range section.Cases() {
+			if c.Slow() != slow() {
 				continue
 			}
-			for i, cases := range row.Cases {
-				for _, c := range cases {
-					lesson := faults.Lessons[i]
-					seats <- struct{}{}
-					all.Go(func() {
-						defer func() { <-seats }()
-						t.Run(fmt.Sprintf("%s/%s %s", row.Name, lesson, c.Name()), func(t *testing.T) {
-							if c.Outcome == faults.NotApplicable {
-								t.Skip("not applicable: " + c.Says)
-							}
-							runUnderFault(t, lesson, row, c)
-						})
-					})
-				}
-			}
+			seats <- struct{}{}
+			all.Go(func() {
+				defer func() { <-seats }()
+				t.Run(c.Name(), func(t *testing.T) { runUnderFault(t, c) })
+			})
 		}
 	}
 	all.Wait()
 }
 
-// slowFaults tells whether it is the turn of what takes its time.
-func slowFaults() bool { return os.Getenv("FAULTS") == "slow" }
-
-// runUnderFault runs a lesson behind an observer of its own, which injects what the case asks for.
-func runUnderFault(t *testing.T, lesson string, row faults.Row, c faults.Case) {
+// runUnderFault runs a step of a lesson behind an observer of its own, which injects the fault.
+func runUnderFault(t *testing.T, c faults.Case) {
 	noteFailure(t)
-	var opts []observer.Option
-	if row.HTTP1 {
-		opts = append(opts, observer.WithHTTP1Only())
-	}
-	proxy, err := observer.Start(lab.config, opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := proxy.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	injected := row.Faults
-	if c.Faults != nil {
-		injected = c.Faults
-	}
-	for _, f := range injected {
-		proxy.Inject(f.Match, f.Fault)
-	}
-
-	var args []string
-	if c.Step > 0 {
-		args = append(args, "-step", fmt.Sprint(c.Step))
-	}
-	if c.Within > 0 {
-		args = append(args, "-timeout", c.Within.String())
+	proxy := faultyObserver(t, c.Row.Fault.HTTP1)
+	for _, i := range c.Row.Fault.Injections {
+		proxy.Inject(i.Match, i.Fault)
 	}
 	var stderr strings.Builder
 	acted := false
-	o := runOptions{args: args, proxy: proxy, stderr: &stderr,
-		before: func(n int) {
-			if c.Act != faults.Nothing && n == c.Prompt {
-				acted = true
-				act(t, lesson, c.Act, proxy)
-			}
-		}}
-	run, err := tryLesson(t, lesson, o)
+	o := runOptions{proxy: proxy, stderr: &stderr, entering: func(step string) {
+		if step == c.Column.Step && c.Row.Fault.Act != faults.Nothing {
+			acted = true
+			act(t, c, proxy)
+		}
+	}}
+	if c.Column.Step != faults.Whole {
+		o.args = append(o.args, "-step", c.Column.Step)
+	}
+	if d := c.Cell.Timeout(); d > 0 {
+		o.args = append(o.args, "-timeout", d.String())
+	}
+	if c.Row.Fault.Env != "" {
+		o.env = append(o.env, c.Row.Fault.Env)
+	}
+	run, err := tryLesson(t, c.Column.Lesson, o)
 	record := proxy.Since(observer.Mark{})
 	defer func() {
 		if t.Failed() {
@@ -111,23 +80,73 @@ func runUnderFault(t *testing.T, lesson string, row faults.Row, c faults.Case) {
 	if err != nil {
 		t.Fatal(err)
 	}
-
-	checkInjected(t, row, c, record, acted)
-	checkOutcome(t, c, run, record, stderr.String())
-	checkNamespace(t, c, record, stderr.String())
+	lost := 0 // what was sent into a connection just before it was found broken may never arrive
+	if c.Row.Fault.Act == faults.NewCertificate {
+		lost = record.Opened
+	}
+	for _, problem := range problems(t, run, stderr.String(), record, lost) {
+		t.Error(problem)
+	}
+	// What the environment takes away is a way to meet the fault.
+	if !acted && !took(record) && !c.Row.Fault.HTTP1 && c.Row.Fault.Env == "" {
+		t.Error("the fault was never injected")
+	}
+	said := stderr.String()
+	if c.Cell.Outcome == faults.Survives {
+		said = run.Output
+		if run.Code != 0 {
+			t.Errorf("exit code %d, want 0", run.Code)
+		}
+	} else if run.Code != 1 {
+		t.Errorf("exit code %d, want 1", run.Code)
+	}
+	if !strings.Contains(said, c.Cell.Says) {
+		t.Errorf("it does not say %q", c.Cell.Says)
+	}
+	if c.Row.Fault.Left {
+		removeLeft(t, stderr.String())
+	} else if strings.Contains(stderr.String(), leftBehind) {
+		t.Error("it leaves its namespace behind")
+	}
 }
 
-// act does what the case wants to happen in the middle of the lesson.
-func act(t *testing.T, lesson string, what faults.Act, proxy *observer.Observer) {
+// faultyObserver starts an observer for one run.
+func faultyObserver(t *testing.T, http1 bool) *observer.Observer {
+	t.Helper()
+	proxy, err := startObserver(http1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := proxy.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return proxy
+}
+
+func startObserver(http1 bool) (*observer.Observer, error) {
+	if http1 {
+		return observer.Start(lab.config, observer.WithHTTP1Only())
+	}
+	return observer.Start(lab.config)
+}
+
+// ownObserver starts an observer for one run.
+func ownObserver(t *testing.T) *observer.Observer { return faultyObserver(t, false) }
+
+// act does what the row wants to happen before the step.
+func act(t *testing.T, c faults.Case, proxy *observer.Observer) {
 	t.Helper()
 	var err error
-	switch what {
+	switch what := c.Row.Fault.Act; what {
 	case faults.NewCertificate:
 		mark := proxy.Mark()
-		if err = proxy.RotateCertificate(true); err == nil && hasInformer(lesson) {
+		watched := proxy.Since(observer.Mark{}).Verb("watch", "configmaps").Open().Count() > 0
+		if err = proxy.RotateCertificate(true); err == nil && watched {
 			// The lesson goes on when its informer is back: a write into the connection that has
 			// just been broken would be lost, now and then.
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			_, err = proxy.Wait(ctx, mark, func(r observer.Record) bool {
 				return r.Verb("watch", "configmaps").Open().Count() > 0
@@ -147,122 +166,77 @@ func act(t *testing.T, lesson string, what faults.Act, proxy *observer.Observer)
 	}
 }
 
-// hasInformer tells whether a lesson's informer runs while it waits at a prompt.
-func hasInformer(lesson string) bool {
-	return lesson == faults.Lessons[2] || lesson == faults.Lessons[3]
-}
-
-// checkInjected fails a case whose fault never took place: it would prove nothing.
-func checkInjected(t *testing.T, row faults.Row, c faults.Case, record observer.Record, acted bool) {
-	t.Helper()
-	took := acted
-	for _, r := range record.Requests {
-		took = took || tookEffect(t, r) || row.HTTP1 && r.Proto == "HTTP/1.1"
-		if strings.Contains(r.Injected, "events") && r.Header.Get("Content-Encoding") != "" {
-			t.Errorf("a fault on events met a compressed stream, in which it sees none: %s", r)
-		}
-	}
-	if !took || acted != (c.Act != faults.Nothing) {
-		t.Error("the fault was never injected")
-	}
-}
-
-// tookEffect tells whether a fault did something to the request. One that is to act after so many
-// events needs that many.
-func tookEffect(t *testing.T, r observer.Request) bool {
-	t.Helper()
-	m := afterEvents.FindStringSubmatch(r.Injected)
-	if m == nil {
-		return r.Injected != ""
-	}
-	after, err := strconv.Atoi(m[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	passed := 0
-	for _, n := range r.Events {
-		passed += n
-	}
-	return passed >= after
+// atRequest does something when a request arrives, and lets the request go on.
+func atRequest(name string, do func()) observer.Fault {
+	return observer.NewFault(name, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			do()
+			next.ServeHTTP(w, r)
+		})
+	})
 }
 
 var afterEvents = regexp.MustCompile(`after (\d+) events`)
 
-// ownLog is a line of client-go's own log, which is not the lesson's.
-var ownLog = regexp.MustCompile(`^[IWEF]\d{4} .*\n?`)
-
-// checkOutcome compares how the run ended, and what it said of it, with the case.
-func checkOutcome(t *testing.T, c faults.Case, run lessonRun, record observer.Record, stderr string) {
-	t.Helper()
-	if regexp.MustCompile(`(?m)^goroutine \d|^panic: |^\s+\S+\.go:\d+ \+0x|DATA RACE`).MatchString(run.Output + stderr) {
-		t.Error("it prints a stack trace")
+// took tells whether a fault did something. One that acts after so many events needs that many.
+func took(record observer.Record) bool {
+	for _, r := range record.Requests {
+		events, after := 0, 0
+		for _, n := range r.Events {
+			events += n
+		}
+		if m := afterEvents.FindStringSubmatch(r.Injected); m != nil {
+			after, _ = strconv.Atoi(m[1]) // the pattern is one of digits
+		}
+		if r.Injected != "" && events >= after {
+			return true
+		}
 	}
-	var errs []string // what the lesson itself says went wrong
+	return false
+}
+
+// leftBehind is in the command that removes a namespace which a lesson could not delete.
+const leftBehind = " delete namespace "
+
+// logLine is one of client-go's own log, which is not the lesson's.
+var logLine = regexp.MustCompile(`^[IWEF]\d{4} \d\d:\d\d:\d\d`)
+
+// ownWords are the lines that a lesson itself wrote to stderr.
+func ownWords(stderr string) (lines []string) {
+	logged := false
 	for line := range strings.Lines(stderr) {
-		if !ownLog.MatchString(line) {
-			errs = append(errs, line)
+		// An indented line, or one that begins with >, goes on with what was logged.
+		logged = logLine.MatchString(line) || logged && strings.HasPrefix(line, "\t") || logged && strings.HasPrefix(line, " >")
+		if !logged {
+			lines = append(lines, strings.TrimSuffix(line, "\n"))
 		}
 	}
-	said := strings.Join(errs, "")
-	switch c.Outcome {
-	case faults.Survives:
-		if run.Code != 0 || said != "" {
-			t.Errorf("exit code %d and an error, want none: %s", run.Code, said)
-		}
-		if !strings.Contains(run.Output, c.Says) {
-			t.Errorf("the output does not say %q", c.Says)
-		}
-		if missing := stepsMissing(t, c, run); len(missing) > 0 {
-			t.Errorf("not printed: %q", missing)
-		}
-		checkWires(t, c, run, record)
-	case faults.Fails:
-		if run.Code != 1 {
-			t.Errorf("exit code %d, want 1", run.Code)
-		}
-		// What failed and what to do; the same of a namespace that is left behind.
-		most := 2
-		if c.Left {
-			most = 4
-		}
-		if len(errs) < 2 || len(errs) > most {
-			t.Errorf("%d lines of error, want 2, at most %d:\n%s", len(errs), most, said)
-		}
-		if !strings.Contains(said, c.Says) {
-			t.Errorf("the error does not say %q:\n%s", c.Says, said)
-		}
-	}
+	return lines
 }
 
-// stepsMissing are the headings that the lesson's recorded run has and this run should have, too.
-func stepsMissing(t *testing.T, c faults.Case, run lessonRun) (missing []string) {
-	t.Helper()
-	recorded, err := os.ReadFile(filepath.Join("..", "lessons", run.Name, "output.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(recorded)) {
-		line = strings.TrimSuffix(line, "\n")
-		m := heading.FindStringSubmatch(line)
-		wanted := c.Step == 0 && (m != nil || line == "What you can now say") ||
-			m != nil && m[1] == fmt.Sprint(c.Step)
-		if wanted && !slices.Contains(strings.Split(run.Output, "\n"), line) {
-			missing = append(missing, line)
-		}
-	}
-	return missing
-}
+var stackTrace = regexp.MustCompile(`(?m)^goroutine \d|^panic: |^\s+\S+\.go:\d+ \+0x|DATA RACE`)
 
-// checkWires: under no fault does a lesson claim requests that did not reach the observer. An
-// informer's request may be claimed in one step and arrive in the next. What was sent into a
-// connection just before it was found broken may be claimed and never arrive, and so may a watch
-// that an informer was about to send when it was stopped.
-func checkWires(t *testing.T, c faults.Case, run lessonRun, record observer.Record) {
-	t.Helper()
-	lost := 0
-	if c.Act == faults.NewCertificate {
-		lost = record.Opened
+// problems are what no run may do, whatever happens to it. tryLesson has looked for goroutines that
+// are left. lost is how many requests of a kind may have been sent and not have arrived.
+func problems(t *testing.T, run lessonRun, stderr string, record observer.Record, lost int) (found []string) {
+	bad := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	if m := stackTrace.FindString(run.Output + stderr); m != "" {
+		bad("it prints a stack trace: %q", m)
 	}
+	said := ownWords(stderr)
+	most := map[int]int{1: 2, 130: 1, 143: 1}[run.Code] // what failed and what to do; the farewell
+	if strings.Contains(stderr, leftBehind) {
+		most += 2 // the same about the namespace
+	}
+	if len(said) > most || run.Code == 1 && len(said) < 2 {
+		bad("exit code %d and %d lines on stderr: %q", run.Code, len(said), said)
+	}
+	if run.Code == 0 && (len(run.Steps) == 0 || len(run.Steps[len(run.Steps)-1].Lines) == 0) {
+		bad("exit code 0, and its last step says nothing")
+	}
+
+	// Under no fault does a lesson claim requests that did not reach the observer, but for a watch
+	// that an informer was about to send when it was stopped.
 	claimed := map[string]int{}
 	for _, s := range run.Steps {
 		for _, w := range s.Wires(t) {
@@ -273,41 +247,73 @@ func checkWires(t *testing.T, c faults.Case, run lessonRun, record observer.Reco
 	}
 	seen := onWire(configMaps(record)).Requests
 	for verb, n := range claimed {
-		lost := lost
-		if verb == "watch" && (run.Name == "03-informer" || run.Name == "04-fallback") {
-			lost++
+		if allowed := seen[verb] + lost; verb != "watch" && n > allowed || verb == "watch" && n > allowed+1 {
+			bad("the lesson claims %d %s, the observer saw %d", n, verb, seen[verb])
 		}
-		if n > seen[verb]+lost {
-			t.Errorf("the lesson claims %d %s, the observer saw %d", n, verb, seen[verb])
+	}
+
+	// Whatever it made is gone, or it says how to remove it.
+	for name := range namespacesOf(record) {
+		if run.Code != -1 && !strings.Contains(stderr, leftBehind) {
+			ns, err := lab.client.CoreV1().Namespaces().Get(t.Context(), name, metav1.GetOptions{})
+			if err == nil && ns.DeletionTimestamp == nil || err != nil && !apierrors.IsNotFound(err) {
+				bad("namespace %s is left behind without a word (%v)", name, err)
+			}
 		}
+	}
+	return found
+}
+
+// namespacesOf are those that a lesson asked for something in.
+func namespacesOf(record observer.Record) map[string]bool {
+	names := map[string]bool{}
+	for _, r := range record.Requests {
+		if strings.HasPrefix(r.Namespace, "lesson-") {
+			names[r.Namespace] = true
+		}
+	}
+	return names
+}
+
+// removeLeft removes the namespace that a lesson says it left.
+func removeLeft(t *testing.T, stderr string) {
+	t.Helper()
+	m := regexp.MustCompile(`kubectl.*` + leftBehind + `(\S+)`).FindStringSubmatch(stderr)
+	if m == nil {
+		t.Errorf("it does not say %q", leftBehind)
+		return
+	}
+	err := lab.client.CoreV1().Namespaces().Delete(context.WithoutCancel(t.Context()), m[1], metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		t.Error(err)
 	}
 }
 
-// checkNamespace: whatever the lesson made is gone, or the learner is told how to remove it.
-func checkNamespace(t *testing.T, c faults.Case, record observer.Record, stderr string) {
+// slow tells whether it is the turn of what takes its time.
+func slow() bool { return os.Getenv("FAULTS") == "slow" }
+
+// slowTest skips a test that takes long, unless it is asked for: make e2e-faults.
+func slowTest(t *testing.T) {
 	t.Helper()
-	made := map[string]bool{}
-	for _, r := range record.Requests {
-		if r.Namespace != "" && (r.Resource == "configmaps" || r.Verb == "delete") {
-			made[r.Namespace] = true
-		}
+	if !slow() {
+		t.Skip("slow: FAULTS=slow, or make e2e-faults")
 	}
-	for _, r := range record.Verb("create", "namespaces").Requests {
-		if r.Status == http.StatusCreated && len(made) == 0 {
-			t.Error("a namespace was made, and nothing says which")
-		}
-	}
-	for name := range made {
-		if !c.Left {
-			namespaceGoes(t, name)
-			continue
-		}
-		if want := "kubectl delete namespace " + name; !strings.Contains(stderr, want) {
-			t.Errorf("the error does not say %q", want)
-		}
-		ctx := context.WithoutCancel(t.Context())
-		if err := lab.client.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
-			t.Errorf("it is not left behind: %v", err)
+}
+
+// TestSyncWithoutPause shows what docs/reliability.md says of client-go itself: where the list that a
+// watch starts with does not end, an informer asks again without a pause, and where every watch is
+// answered with 410, too. A RetryWatcher asks once a second. A client-go that fares better fails here.
+func TestSyncWithoutPause(t *testing.T) {
+	slowTest(t)
+	noteFailure(t)
+	const window = 3 * time.Second
+	all := observer.Match{Verb: "watch", Resource: "configmaps"}
+	retry := plainWatches(t, all, observer.Expired(), window, plainRetryWatcher)
+	for name, fault := range map[string]observer.Fault{"410": observer.Expired(), "end": observer.EndAfterEvents(1)} {
+		informer := plainWatches(t, all, fault, window, plainInformer)
+		t.Logf("%s, within %s: %d watches by an informer, %d by a RetryWatcher", name, window, informer, retry)
+		if retry < 2 || informer < 10*retry {
+			t.Errorf("%s: want at least 2 by a RetryWatcher, and far more by an informer", name)
 		}
 	}
 }

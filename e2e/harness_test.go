@@ -90,6 +90,9 @@ type runOptions struct {
 	// started is given the lesson's process.
 	started func(*os.Process)
 	stderr  io.Writer // if set, what goes to stderr goes there instead of into Output
+	// signal is sent to the lesson when its request of this number, counted from 1, arrives at proxy.
+	signal os.Signal
+	at     int
 }
 
 // runLesson runs a lesson through the observer to its end. It fails the test when the lesson fails.
@@ -148,9 +151,17 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	if err != nil {
 		return run, err
 	}
+	running := make(chan struct{})
+	if o.signal != nil {
+		proxy.Inject(observer.Match{From: o.at, To: o.at}, atRequest("signal", func() {
+			<-running
+			_ = cmd.Process.Signal(o.signal)
+		}))
+	}
 	if err := cmd.Start(); err != nil {
 		return run, err
 	}
+	close(running)
 	_ = in.Close()
 	if o.started != nil {
 		o.started(cmd.Process)
@@ -206,6 +217,9 @@ func tryLesson(t *testing.T, name string, o runOptions) (run lessonRun, err erro
 	run.Output = strings.Join(append(output, part...), "\n") + "\n"
 	err = cmd.Wait()
 	run.Code = cmd.ProcessState.ExitCode()
+	if o.signal == os.Kill && run.Code == -1 {
+		return run, nil
+	}
 	if left, e := os.ReadFile(leaks); e != nil || len(left) > 0 {
 		t.Errorf("lesson %s left goroutines: %v\n%s", name, e, left)
 	}

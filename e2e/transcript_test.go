@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"client-go-lessons/e2e/transcript"
+	"client-go-lessons/internal/transcript"
 )
 
 // mask replaces what may differ between two runs of one lesson.

@@ -15,6 +15,9 @@ import (
 	"client-go-lessons/internal/wire"
 )
 
+// grace is how long a server may refuse watches that has just started.
+const grace = 5 * time.Second
+
 // technique runs the technique, and says what it did on the wire. It has connections of its own, so
 // that what a step counts does not depend on whether the technique ran before.
 func (r *Run) technique(ctx context.Context, t Technique) (err error) {
@@ -27,6 +30,8 @@ func (r *Run) technique(ctx context.Context, t Technique) (err error) {
 	defer cancel(nil)
 	if t.Informers {
 		wire.StopQuietly(cfg)
+		// The technique itself would wait for ever, as client-go's default is.
+		wire.NoticeRefusals(cfg, grace, cancel)
 	}
 	counter := wire.Count(cfg)
 

@@ -284,6 +284,50 @@ func TestNoticeSilentSync(t *testing.T) {
 	}
 }
 
+// TestNoticeRefusals: a list that is refused is told at once, a watch when it still is after a while.
+func TestNoticeRefusals(t *testing.T) {
+	for _, c := range []struct {
+		grace       time.Duration
+		list, watch int // statuses
+		want        int // calls after two of each
+	}{
+		{far, http.StatusForbidden, http.StatusForbidden, 2},
+		{far, http.StatusOK, http.StatusForbidden, 0},
+		{0, http.StatusOK, http.StatusForbidden, 1},
+		{0, http.StatusOK, http.StatusOK, 0},
+	} {
+		cfg := &rest.Config{Host: "http://server", QPS: -1, Transport: roundTripperFunc(
+			func(req *http.Request) (*http.Response, error) {
+				status := c.list
+				if req.URL.Query().Get("watch") != "" {
+					status = c.watch
+				}
+				return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}},
+					Body: io.NopCloser(strings.NewReader(
+						`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}`))}, nil
+			})}
+		told := 0
+		wire.NoticeRefusals(cfg, c.grace, func(err error) {
+			if !apierrors.IsForbidden(err) {
+				t.Errorf("told of %v", err)
+			}
+			told++
+		})
+		client := clientset(t, cfg).CoreV1().ConfigMaps("ns")
+		for range 2 {
+			if w, err := client.Watch(t.Context(), from); err == nil {
+				w.Stop()
+			} else if !apierrors.IsForbidden(err) {
+				t.Errorf("a watch: %v", err)
+			}
+			_, _ = client.List(t.Context(), from)
+		}
+		if told != c.want {
+			t.Errorf("%+v: told %d times", c, told)
+		}
+	}
+}
+
 // fake is for clients whose every answer is this one.
 func fake(status int, body io.Reader) *rest.Config {
 	return &rest.Config{Host: "http://server", QPS: -1, Transport: roundTripperFunc(func(*http.Request) (*http.Response, error) {
