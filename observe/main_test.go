@@ -331,7 +331,7 @@ func TestServerThatGoesAway(t *testing.T) {
 	path, _ := strings.CutPrefix(p.line(t), "export KUBECONFIG=")
 	server.CloseClientConnections()
 	server.Close()
-	get := exec.Command(os.Args[0], "get")
+	get := exec.Command(os.Args[0], "get", "get")
 	get.Env = append(os.Environ(), asCommand+"=1", "KUBECONFIG="+path)
 	out, err := get.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "connection reset by peer") && !strings.Contains(string(out), "EOF") {
@@ -341,5 +341,8 @@ func TestServerThatGoesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.wait(t)
-	wants(t, p.stderr.String(), "does not answer: connection refused", "The server did not answer")
+	wants(t, p.stderr.String(), "does not answer: connection refused", "The server did not answer 2 requests")
+	if n := strings.Count(p.stderr.String(), "does not answer"); n != 1 {
+		t.Errorf("it says so %d times, want once:\n%s", n, &p.stderr)
+	}
 }

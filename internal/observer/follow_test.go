@@ -171,6 +171,22 @@ func TestDetailsOfReads(t *testing.T) {
 	}
 }
 
+// TestDetailsOfWhatIsNoWholeObject: a status is no object, and half an answer is not to be compared.
+func TestDetailsOfWhatIsNoWholeObject(t *testing.T) {
+	if m := readMeta("application/json", []byte(`{"kind":"Status","metadata":{"resourceVersion":"9"}}`)); m != nil {
+		t.Errorf("a status was taken for the object %+v", m)
+	}
+	_, o := setup(t, WithDetails())
+	o.Inject(Match{Verb: "list"}, Truncate(10))
+	ctx := testContext(t)
+	if err := list(ctx, newClient(t, o, "")); err != nil { // which does not look into the answer
+		t.Fatal(err)
+	}
+	if r := ended(t, ctx, o, Mark{}).Requests[0]; r.Hash != 0 || r.Bytes != 10 {
+		t.Errorf("hash %d of %d bytes", r.Hash, r.Bytes)
+	}
+}
+
 func TestErrorCodeOfAWatch(t *testing.T) {
 	for _, contentType := range contentTypes {
 		_, o := setup(t, WithDetails())
