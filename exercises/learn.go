@@ -200,7 +200,7 @@ func (s *session) finished(ctx context.Context, got result) error {
 	}
 	if got.err != nil { // the cluster's trouble, most likely; the learner may mend it
 		s.say("%s\nEnter judges again.", cluster.Explain(got.err))
-		return nil
+		return nil //nolint:nilerr // it has been said, and the session goes on
 	}
 	s.verdict(got.v)
 	if !got.v.Solved {
