@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,9 +15,14 @@ import (
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"client-go-lessons/internal/cluster"
+	"client-go-lessons/internal/term"
 )
 
 // TestTechniqueComesFirst: it runs before the steps, what it prints is indented like theirs, and a
@@ -91,5 +97,31 @@ func TestTechniqueComesFirst(t *testing.T) {
 	if code := run(l, []string{"-kubeconfig", path}, strings.NewReader(""), &out, &errs); code != 1 ||
 		!strings.Contains(errs.String(), "read: cannot paint") {
 		t.Errorf("exit code %d, want 1 and the reason:\n%s", code, &errs)
+	}
+}
+
+// TestTechniqueThatIsRefusedEnds: an informer that may not list tries again for ever.
+func TestTechniqueThatIsRefusedEnds(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"User \"x\" cannot list resource \"configmaps\""}`)
+	}))
+	defer server.Close()
+	r := &Run{out: term.NewPrinter(io.Discard), Namespace: "x", Config: &rest.Config{Host: server.URL,
+		TLSClientConfig: rest.TLSClientConfig{Insecure: true}}}
+	err := r.technique(t.Context(), Technique{Name: "read", Informers: true, Run: func(ctx context.Context, cfg *rest.Config, ns string) error {
+		clientset, err := kubernetes.NewForConfig(cfg)
+		if err != nil {
+			return err
+		}
+		factory := informers.NewSharedInformerFactoryWithOptions(clientset, 0, informers.WithNamespace(ns))
+		factory.Core().V1().ConfigMaps().Informer()
+		factory.StartWithContext(ctx)
+		defer factory.Shutdown()
+		return factory.WaitForCacheSyncWithContext(ctx).AsError()
+	}})
+	if !apierrors.IsForbidden(err) || !strings.Contains(cluster.Explain(err), "lacks that right") {
+		t.Errorf("got %v, want a refusal and what to do", err)
 	}
 }
