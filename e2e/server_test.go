@@ -49,7 +49,7 @@ func namespaceGoes(t *testing.T, name string) {
 // namespaceGone waits until the namespace is no more.
 func namespaceGone(t *testing.T, name string) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true,
+	err := wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, 10*time.Minute, true,
 		func(ctx context.Context) (bool, error) {
 			_, err := lab.client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 			if apierrors.IsNotFound(err) {
