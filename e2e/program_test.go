@@ -49,11 +49,14 @@ func runProgram(t *testing.T, source string) {
 	t.Cleanup(func() {
 		_ = lab.client.CoreV1().Namespaces().Delete(context.Background(), ns.Name, metav1.DeleteOptions{})
 	})
-	_, err = lab.client.CoreV1().ConfigMaps(ns.Name).Create(t.Context(), &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: "app"}, Data: map[string]string{"color": "blue"},
-	}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
+	for name, tier := range map[string]string{"app": "frontend", "database": "backend"} {
+		_, err = lab.client.CoreV1().ConfigMaps(ns.Name).Create(t.Context(), &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"tier": tier}},
+			Data:       map[string]string{"color": "blue"},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	dir := t.TempDir()
 	mod, err := os.ReadFile("../go.mod")
@@ -93,12 +96,12 @@ func runProgram(t *testing.T, source string) {
 	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "program"))
 	cmd.Env = append(cleanEnv(dir), "KUBECONFIG="+path)
 	out, err := cmd.CombinedOutput()
-	if err != nil || len(out) == 0 {
+	if err != nil {
 		t.Errorf("%v, it printed %q", err, out)
 	}
 	record := configMaps(proxy.Since(observer.Mark{}))
-	if record.Count() == 0 || record.Connections() != 1 {
-		t.Errorf("want some requests on one connection:\n%s", record)
+	if record.Count() == 0 {
+		t.Error("it sent no request")
 	}
 	t.Logf("%s%s", out, record)
 }
