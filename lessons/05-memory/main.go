@@ -78,8 +78,9 @@ func main() {
 			"each object costs, and keep only what your program reads.",
 
 		ConfigMaps: examples(),
-		Technique:  lesson.Technique{Name: "keepLess", File: "main.go", Run: keepLess},
-		Setup:      m.fill,
+		Technique: lesson.Technique{
+			Name: "keepLess", File: "main.go", Run: keepLess, Informers: true},
+		Setup: m.fill,
 		Steps: []lesson.Step{
 			{Name: "everything", Title: "What does a whole copy cost?", Run: m.everything},
 			{Name: "selector", Title: "Keep some of the objects", Claims: "B1", Run: m.selector},

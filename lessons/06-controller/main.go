@@ -94,8 +94,9 @@ func main() {
 			"Here is a whole one, and what makes it right when things go wrong.",
 
 		ConfigMaps: []*corev1.ConfigMap{parent("app", "color", "size")},
-		Technique:  lesson.Technique{Name: "giveChildren", File: "main.go", Run: giveChildren},
-		Setup:      s.connect,
+		Technique: lesson.Technique{
+			Name: "giveChildren", File: "main.go", Run: giveChildren, Informers: true},
+		Setup: s.connect,
 		Steps: []lesson.Step{
 			{Name: "controller", Title: "A whole controller, in controller.go", Run: s.first},
 			{Name: "burst", Title: "A hundred changes: how many reconciles?", Claims: "B6",
