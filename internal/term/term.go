@@ -1,5 +1,6 @@
 // Package term writes for people: to a terminal, where a line may be written over and colored, and
-// to files and pipes, where it may not.
+// to files and pipes, where it may not. A [Printer] prints; progress.go has the line that tells what
+// takes its time, table.go the aligned columns.
 package term
 
 import (
