@@ -120,10 +120,13 @@ func upKind(ctx context.Context, o *options, st *folder.State) (*api.Client, err
 // left, and says why in a line.
 func notCreated(ctx context.Context, o *options, e *engine.Engine, err error) error {
 	var left *kind.LeftError
-	if ctx.Err() != nil || errors.As(err, &left) {
+	if errors.As(err, &left) {
 		return err
 	}
-	if err := o.folder.Forget(); err != nil {
+	if forgotten := o.folder.Forget(); forgotten != nil {
+		return errors.Join(err, forgotten)
+	}
+	if ctx.Err() != nil { // interrupted: that is no fault of kind's
 		return err
 	}
 	cause, next := kind.Cause(err)
