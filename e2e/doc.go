@@ -5,5 +5,5 @@
 // printed, what the observer saw, and what a client of the test's own finds on the server.
 //
 // The tests of a lesson are in the file of its name. What guards a claim of docs/claims.md is a
-// feature with the claim as its label: grep '"N18"' e2e/*.go finds that of N18.
+// feature with the claim as its label: grep '"N18"' e2e/*_test.go finds that of N18.
 package e2e
