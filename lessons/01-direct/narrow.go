@@ -12,7 +12,7 @@ import (
 )
 
 // page reads a list in pieces of two. All pages show the state of the first one: the continue token
-// remembers it. A token expires after about five minutes, with 410 Gone. Then begin again, or let
+// remembers it. A token expires after five to ten minutes, with 410 Gone. Then begin again, or let
 // k8s.io/client-go/tools/pager do all this.
 func (d *direct) page(ctx context.Context, run *lesson.Run) error {
 	configMaps := d.clientset.CoreV1().ConfigMaps(d.ns)

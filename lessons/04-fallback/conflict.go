@@ -104,7 +104,7 @@ func (d *fallback) fromServer(ctx context.Context) (*corev1.ConfigMap, error) {
 }
 
 // withoutVersion is wrong on purpose. The server overwrites a ConfigMap whatever its state, if the
-// update carries no version. It refuses such an update of a custom resource.
+// update carries no version. It refuses such an update of a custom resource, and of a Lease.
 func (d *fallback) withoutVersion(ctx context.Context) (*corev1.ConfigMap, error) {
 	cm, err := d.fromCache(ctx)
 	if err == nil {
