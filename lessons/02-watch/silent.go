@@ -21,7 +21,7 @@ import (
 // firewall forgets a connection. A watch may have nothing to tell for minutes, so silence alone
 // proves nothing. Over HTTP/2 client-go asks: after 30 s of silence it sends a ping, and if no
 // answer comes within 15 s, it closes the connection. Two environment variables change these times
-// for the connections that are made afterwards. Over HTTP/1.1 there is no ping.
+// for the transports that are made afterwards. Over HTTP/1.1 there is no ping.
 func (f *follow) silent(ctx context.Context, run *lesson.Run) error {
 	defer setenv("HTTP2_READ_IDLE_TIMEOUT_SECONDS", "1")() // 30 by default
 	defer setenv("HTTP2_PING_TIMEOUT_SECONDS", "1")()      // 15 by default

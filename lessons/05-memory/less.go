@@ -89,7 +89,7 @@ func (m *memory) transform(ctx context.Context, run *lesson.Run) error {
 		factory := informers.NewSharedInformerFactoryWithOptions(clientset, 0,
 			informers.WithNamespace(m.ns),
 			informers.WithTransform(func(obj any) (any, error) {
-				if cm, ok := obj.(*corev1.ConfigMap); ok { // before 0.31 it may be a tombstone
+				if cm, ok := obj.(*corev1.ConfigMap); ok { // never assert it unchecked
 					t.drop(cm)
 				}
 				return obj, nil
