@@ -215,7 +215,7 @@ func TestWatch(t *testing.T) {
 					t.Errorf("%d connections opened, want the 4 of HTTP/1.1", s.Record.Opened)
 				}
 				s.Find(t, `No: a watch is a long request, one stream`)
-				s.Find(t, `Over HTTP/1.1 each keeps one to itself`)
+				s.Find(t, `Over HTTP/1.1 each watch has its own`)
 			})).
 			Assess("so that the steps need one connection", assess(func(t *testing.T) {
 				var watches observer.Record

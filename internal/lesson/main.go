@@ -248,7 +248,7 @@ func (r *Run) steps(
 		r.out.Lines("", r.out.Bold("What you can now say"))
 		l.Sum(r)
 		r.out.Blank()
-		r.out.Lines("", fmt.Sprintf("Why all this is so, and what to try: docs/%s.md", l.Name))
+		r.out.Lines("", fmt.Sprintf("The reasons, and what to try: docs/%s.md", l.Name))
 	}
 	return nil
 }

@@ -28,8 +28,8 @@ func (d *direct) again(ctx context.Context, run *lesson.Run) error {
 	lap := d.wire.Lap()
 	run.Wire(lap)
 	if lap.Connections == 0 {
-		run.Say("No: each was a new request on the connection that was there.")
-		run.Say("(Over HTTP/1.1, too, as long as calls take turns: DISABLE_HTTP2=1.)")
+		run.Say("No: each was a new request on the open connection.")
+		run.Say("(Also over HTTP/1.1, DISABLE_HTTP2=1, if each call waits for the last one.)")
 	} else {
 		run.Say("Something closed the connection on the way, so client-go opened another.")
 	}

@@ -125,7 +125,7 @@ func (d *direct) refused(ctx context.Context, run *lesson.Run) error {
 		table = append(table, []any{no.says, counter.Lap().Requests["get"], took, result})
 	}
 	run.Table(table...)
-	run.Say("The wait is the same each time: that is no exponential backoff. Without")
+	run.Say("Each wait is equally long: this is no exponential backoff. Without")
 	run.Say("Retry-After client-go does not ask again. Your program has to decide.")
 	return nil
 }

@@ -130,12 +130,12 @@ func (d *direct) get(ctx context.Context, run *lesson.Run) error {
 	took := time.Since(start)
 	run.Say("%s: %d keys, resourceVersion %s, after %s",
 		cm.Name, len(cm.Data), cm.ResourceVersion, lesson.Duration(took))
-	run.Say("its Kind: %q. A typed object does not say what it is: its Go type does.", cm.Kind)
+	run.Say("its Kind: %q. client-go leaves Kind empty in a typed object.", cm.Kind)
 
 	_, err = d.clientset.CoreV1().ConfigMaps(d.ns).Get(ctx, "no-such-thing", metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		run.Say("no-such-thing: not found. apierrors.IsNotFound tells that from a failure.")
+		run.Say("no-such-thing: not found. apierrors.IsNotFound is true: that is an answer.")
 	case err != nil:
 		return fmt.Errorf("get ConfigMap no-such-thing: %w", err)
 	default:

@@ -41,7 +41,7 @@ func (d *direct) page(ctx context.Context, run *lesson.Run) error {
 		run.Say("With resourceVersion \"0\" the server ignores the limit of 2: it sent all %d.",
 			len(whole.Items))
 	}
-	run.Say("Pages keep answers small. Each costs a request, so make them large (500).")
+	run.Say("Pages keep answers small. Each page is a request: use a limit such as 500.")
 	return nil
 }
 

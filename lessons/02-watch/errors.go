@@ -54,7 +54,7 @@ func (f *follow) tooLarge(ctx context.Context, run *lesson.Run) error {
 		apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge), wait)
 	run.Wire(f.wire.Lap())
 	if _, ok := e.Object.(*corev1.ConfigMap); !ok {
-		run.Say("e.Object.(*corev1.ConfigMap) without ok would have been a panic.")
+		run.Say("e.Object.(*corev1.ConfigMap) without ok would panic here.")
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (f *follow) tooOld(ctx context.Context, run *lesson.Run) error {
 	}
 	run.Say("%-8s  %s  %s", e.Type, cm.Name, cm.Data["color"])
 	run.Wire(f.wire.Lap())
-	run.Say("You have caught up: 3 missed changes came as one state. You never see pink")
+	run.Say("3 missed changes came as one state, the last. You never see pink")
 	run.Say("and brown. (A real 410 comes when the server keeps no changes so far back.)")
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 	"client-go-lessons/internal/lesson"
 )
 
-// list takes stock. The list's resourceVersion is the moment that the list shows. A watch from
-// there reports exactly what came after.
+// list lists the ConfigMaps. The list's resourceVersion is the moment that the list shows. A watch
+// from there reports exactly what came after.
 func (f *follow) list(ctx context.Context, run *lesson.Run) error {
 	list, err := f.clientset.CoreV1().ConfigMaps(f.ns).List(ctx, metav1.ListOptions{})
 	if err != nil {
@@ -76,9 +76,8 @@ func (f *follow) watch(ctx context.Context, run *lesson.Run) error {
 	return nil
 }
 
-// handle does what each type of event asks for, here to keep state as the server has it. The notes
-// handle Added and Modified. Without Deleted a program keeps what is gone, without Error it does
-// not learn why its watch has ended.
+// handle does what each type of event asks for, here to keep state as the server has it. Without
+// Deleted a program keeps what is gone. Without Error it does not learn why its watch has ended.
 func (f *follow) handle(run *lesson.Run, e watch.Event) error {
 	switch e.Type {
 	case watch.Added, watch.Modified, watch.Deleted:

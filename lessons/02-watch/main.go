@@ -131,6 +131,6 @@ func (f *follow) sum(run *lesson.Run) {
 	run.Say("A watch is a request that goes on answering. Begin from a List, look at ok,")
 	run.Say("keep the last resourceVersion, List again after a 410, and Stop. Then you get")
 	run.Say("each change once, in order. To wait for one thing, use UntilWithSync. For")
-	run.Say("more you would write all that, and a cache besides. An informer is just that:")
+	run.Say("more, you need all this and a cache. An informer does all this for you:")
 	run.Say("go run ./lessons/03-informer")
 }

@@ -108,7 +108,7 @@ func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 			return fmt.Errorf("a RetryWatcher from resourceVersion %q, which can miss changes", rv)
 		}
 	}
-	run.Say(`from resourceVersion "" or "0": refused: that is no moment to go on from`)
+	run.Say(`from resourceVersion "" or "0": refused: neither names one state`)
 
 	w, err := toolswatch.NewRetryWatcherWithContext(ctx, list.ResourceVersion, watcher)
 	if err != nil {
@@ -130,7 +130,7 @@ func (f *follow) retry(ctx context.Context, run *lesson.Run) error {
 		run.Say("%-8s  %s  %s", e.Type, cm.Name, cm.Data["color"])
 	}
 	run.Wire(f.wire.Lap())
-	run.Say("The second change fell between the two watches. RetryWatcher begins at most")
+	run.Say("The second change came between the watches. RetryWatcher begins at most")
 	run.Say("one watch a second. After a 410 it passes the Error event on, and ends.")
 	return nil
 }

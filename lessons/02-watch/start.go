@@ -47,8 +47,8 @@ func (f *follow) start(ctx context.Context, run *lesson.Run) error {
 		return err
 	}
 
-	run.Say("List. Then the door is painted and the gate deleted. Then two watches begin,")
-	run.Say("and the door is painted again. What each watch is told:")
+	run.Say("List. Then paint the door and delete the gate. Then begin two watches,")
+	run.Say("and paint the door again. What each watch is told:")
 	table := [][]any{{"watch from resourceVersion", watch.Added, watch.Modified, watch.Deleted}}
 	var deleted []int
 	for _, w := range []struct {

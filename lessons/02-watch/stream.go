@@ -76,14 +76,14 @@ func (f *follow) connections(ctx context.Context, run *lesson.Run) error {
 		run.Say("Something closed the connection on the way, so client-go opened another.")
 	}
 	if opened[1] > 0 && reopened[1] > 0 {
-		run.Say("Over HTTP/1.1 each keeps one to itself (the first took that of the LIST), and")
+		run.Say("Over HTTP/1.1 each watch has its own (watch 1 uses that of the LIST), and")
 		run.Say("Stop closes that connection.")
 	}
 	return nil
 }
 
 // stop ends a watch. Stop closes the channel. So do the end of ctx, the server's timeout and a
-// broken stream. What arrives between Stop and the closing is no news: it may be an Error event
+// broken stream. What arrives between Stop and the closing does not count: it may be an Error event
 // that client-go makes itself, about the read that was cut short.
 func (f *follow) stop(ctx context.Context, run *lesson.Run) error {
 	configMaps := f.clientset.CoreV1().ConfigMaps(f.ns)
@@ -121,7 +121,7 @@ func (f *follow) stop(ctx context.Context, run *lesson.Run) error {
 			empty++
 		}
 	}
-	run.Say("In %s, a loop that does not look at ok got %d empty events.",
+	run.Say("In %s, a loop without a check of ok got %d empty events.",
 		lesson.Duration(spin), empty)
 	return nil
 }
