@@ -138,7 +138,8 @@ func (d *fallback) patch(ctx context.Context) error {
 }
 
 // apply (server-side apply) says which fields this writer wants, under a name. Force takes them
-// from whoever had them; without Force the server answers 409 if another writer owns one of them.
+// from whoever had them. Without Force the server answers 409 if another writer owns one of them,
+// with another value.
 func (d *fallback) apply(ctx context.Context) error {
 	_, err := d.clientset.CoreV1().ConfigMaps(d.ns).Apply(ctx,
 		applycorev1.ConfigMap("app", d.ns).WithData(map[string]string{"color": "yellow"}),
