@@ -192,7 +192,7 @@ func TestFallback(t *testing.T) {
 						t.Errorf("%s: %d of 200 reads missed what others wrote", remedy, r.others)
 					}
 				}
-				run.Step(t, "remedies").Find(t, `What somebody else wrote, only the last way is sure to show`)
+				run.Step(t, "remedies").Find(t, `Only the last way is sure to show what somebody else wrote`)
 			})).
 			Assess("the same work for all six", assess(func(t *testing.T) {
 				s := run.Step(t, "remedies")
@@ -245,7 +245,7 @@ func TestFallback(t *testing.T) {
 				if got, want := sequence(s), "get nothing 404, get nothing 404, get nothing 404"; got != want {
 					t.Errorf("observed %s, want %s", got, want)
 				}
-				s.Find(t, `would have created 4 times, 1 of them rightly`)
+				s.Find(t, `would create 4 times; right: 1`)
 			})).Feature(),
 
 		features.New("the technique of lesson 04 asks the server only if the cache is behind").

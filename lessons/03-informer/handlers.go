@@ -89,7 +89,7 @@ func (s *shared) handlers(ctx context.Context, run *lesson.Run) error {
 	lap := s.wire.Lap()
 	run.Wire(lap)
 	if updated.old == before && lap.Total() == 3 {
-		run.Say("Being told costs no request. The old object of an update is the very object")
+		run.Say("Handlers cost no request. The old object of an update is the very object")
 		run.Say("that was in the cache, not a copy: to use it costs nothing.")
 	}
 	return nil

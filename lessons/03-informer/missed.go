@@ -120,21 +120,21 @@ func (s *shared) missed(ctx context.Context, run *lesson.Run) error {
 	run.Say("               %d more updates, without a change", same)
 	select {
 	case as := <-older:
-		run.Say("an older one   gets a %s, not a %T", as, deleted.old)
+		run.Say("untyped code   gets a %s, not a %T", as, deleted.old)
 	case <-flaky.running.Done():
 		return context.Cause(flaky.running)
 	}
 	run.Wire(counter.Lap())
 	if deleted.missed {
-		run.Say("All that was between. The informer waited (0.8 s at least, longer each time),")
-		run.Say("began anew and compared: no red, and no deletion of the first reborn.")
+		run.Say("You never hear of red. The informer waited (0.8 s at least, then longer),")
+		run.Say("listed and compared. It tells no deletion of the first reborn.")
 	}
 	return nil
 }
 
-// lastKnown is for a DeleteFunc of older code. The obj that it gets is a *corev1.ConfigMap for
-// months, and then, after a deletion that the informer missed, a cache.DeletedFinalStateUnknown (a
-// tombstone), a value, with the last state that the cache knew. obj.(*corev1.ConfigMap) panics.
+// lastKnown is for a DeleteFunc of older code. Its obj is mostly a *corev1.ConfigMap. After a missed
+// deletion it is a cache.DeletedFinalStateUnknown, a tombstone: a value, not a pointer, which holds
+// the last known state. Then obj.(*corev1.ConfigMap) panics.
 func lastKnown(obj any) *corev1.ConfigMap {
 	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj = tombstone.Obj

@@ -52,7 +52,7 @@ func (s *shared) second(ctx context.Context, run *lesson.Run) error {
 	case laps[1].Proto != "HTTP/2.0":
 		run.Say("Over HTTP/1.1, each watch keeps a connection to itself as well.")
 	case laps[1].Connections == 0:
-		run.Say("A connection it has not: over HTTP/2, one connection carries both watches.")
+		run.Say("No new connection: over HTTP/2, one connection carries both watches.")
 	}
 	return nil
 }

@@ -70,7 +70,7 @@ func (d *fallback) compare(ctx context.Context, run *lesson.Run) error {
 	}
 	if d.costs["cache"].own > 0 && missed == 0 && d.costs["live"].others == 0 {
 		run.Say("Each way but the first shows your own write, for time, requests or memory.")
-		run.Say("What somebody else wrote, only the last way is sure to show.")
+		run.Say("Only the last way is sure to show what somebody else wrote.")
 	}
 	return nil
 }

@@ -63,9 +63,9 @@ func (d *fallback) late(ctx context.Context, run *lesson.Run) error {
 			lesson.Duration(slow.p(50))})
 	run.Wire(d.wire.Lap())
 	if len(quick) == items && len(slow) == items {
-		run.Say("Both give up long before the event comes. To look again, take seconds.")
+		run.Say("Both give up long before the event comes. A retry needs seconds.")
 	} else {
-		run.Say("Some lasted longer than the lag this time. To look again, take seconds.")
+		run.Say("Some lasted longer than the lag this time. A retry needs seconds.")
 	}
 	return nil
 }

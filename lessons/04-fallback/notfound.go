@@ -68,7 +68,7 @@ func (d *fallback) notFound(ctx context.Context, run *lesson.Run) error {
 		table = append(table, []any{server.does, gets, kind, none})
 	}
 	run.Table(table...)
-	run.Say("if err != nil { create }   would have created %d times, %d of them rightly.",
+	run.Say("if err != nil { create }   would create %d times; right: %d.",
 		failed, absent)
 	run.Say("So: if apierrors.IsNotFound(err) { create }, and hand every other error on.")
 	return nil

@@ -17,7 +17,7 @@ func (d *fallback) sum(run *lesson.Run) {
 		c := d.costs[id]
 		return []any{question, take, c.own, c.others, perRead(c.requests), c.p(50)}
 	}
-	run.Say("What do you need? Take the first line that says it. Stale reads, cost, time:")
+	run.Say("Take the first line that says what you need (stale reads, cost, time):")
 	run.Table(
 		[]any{"you need", "take", "own", "others'", "requests", "50 %"},
 		row("what others wrote, too", "always live", "live"),
@@ -28,6 +28,6 @@ func (d *fallback) sum(run *lesson.Run) {
 	)
 	run.Say("Looking again (%s) is for when you know no version to wait for.",
 		d.costs["retry"].p(50))
-	run.Say("And write so that a stale read does no harm: leave in an update the version")
-	run.Say("it is based on, and give what you create a name that you can foresee.")
+	run.Say("Write so that a stale read does no harm: keep the version in an update, and")
+	run.Say("give what you create a name that you can foresee.")
 }

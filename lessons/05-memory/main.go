@@ -104,6 +104,6 @@ func sum(run *lesson.Run) {
 	run.Say("Keep what your program reads, and nothing else. A selector saves most, since")
 	run.Say("the server does not even send the rest. A transform saves memory, no traffic.")
 	run.Say("Metadata alone saves both, if names, labels and owners are all you need.")
-	run.Say("What you do not keep is not there for you: a lister's not found means less.")
+	run.Say("A lister's not found then means: not found in what you keep.")
 	run.Say("What do you do with what you read? go run ./lessons/06-controller")
 }

@@ -45,14 +45,20 @@ func (s *shared) leader(ctx context.Context, run *lesson.Run) error {
 	if err != nil {
 		return err
 	}
-	if err := s.create(ctx, parent("led", "color")); err != nil {
+	if err := s.create(ctx, parent("menu", "color")); err != nil {
 		return err
 	}
-	if err := s.untilKeys(ctx, first, "led", 1); err != nil {
+	if err := s.untilKeys(ctx, first, "menu", 1); err != nil {
 		return err
 	}
-	run.Say("both run: the first one reconciled led %d times, the second one %d times",
-		max(1, first.reconciled("led")), second.reconciled("led"))
+	err = first.until(ctx, "the first replica has reconciled menu", func() (bool, error) {
+		return first.reconciled("menu") > 0 && first.idle(), nil
+	})
+	if err != nil {
+		return err
+	}
+	run.Say("both run; reconciles of menu: first replica %d, second replica %d",
+		first.reconciled("menu"), second.reconciled("menu"))
 	alone := second.reconciled("") == 0
 
 	begin := time.Now()
