@@ -132,9 +132,9 @@ func (s *shared) missed(ctx context.Context, run *lesson.Run) error {
 	return nil
 }
 
-// lastKnown is for a DeleteFunc of older code. Its obj is mostly a *corev1.ConfigMap. After a missed
-// deletion it is a cache.DeletedFinalStateUnknown, a tombstone: a value, not a pointer, which holds
-// the last known state. Then obj.(*corev1.ConfigMap) panics.
+// lastKnown is for a DeleteFunc of older code. Its obj is mostly a *corev1.ConfigMap. After a
+// missed deletion it is a cache.DeletedFinalStateUnknown, a tombstone: a value, not a pointer,
+// which holds the last known state. Then obj.(*corev1.ConfigMap) panics.
 func lastKnown(obj any) *corev1.ConfigMap {
 	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj = tombstone.Obj
