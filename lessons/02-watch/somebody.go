@@ -33,12 +33,12 @@ func changeWindow(ctx context.Context, cfg *rest.Config, namespace string) error
 		return err
 	}
 	configMaps := clientset.CoreV1().ConfigMaps(namespace)
-	_, err = configMaps.Create(ctx, painted("window", "blue"), metav1.CreateOptions{})
+	window, err := configMaps.Create(ctx, painted("window", "blue"), metav1.CreateOptions{})
 	if err != nil {
 		return fmt.Errorf("create ConfigMap window: %w", err)
 	}
-	_, err = configMaps.Update(ctx, painted("window", "red"), metav1.UpdateOptions{})
-	if err != nil {
+	window.Data = painted("window", "red").Data
+	if _, err = configMaps.Update(ctx, window, metav1.UpdateOptions{}); err != nil {
 		return fmt.Errorf("update ConfigMap window: %w", err)
 	}
 	if err := configMaps.Delete(ctx, "window", metav1.DeleteOptions{}); err != nil {
