@@ -46,6 +46,20 @@ func namespaceGoes(t *testing.T, name string) {
 	}
 }
 
+// namespacesGone waits until the cluster has deleted the namespaces of the tests before.
+func namespacesGone(t *testing.T) {
+	t.Helper()
+	all, err := lab.client.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ns := range all.Items {
+		if ns.DeletionTimestamp != nil {
+			namespaceGone(t, ns.Name)
+		}
+	}
+}
+
 // namespaceGone waits until the namespace is no more.
 func namespaceGone(t *testing.T, name string) {
 	t.Helper()
