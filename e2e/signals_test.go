@@ -14,6 +14,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -118,11 +119,22 @@ func TestKill(t *testing.T) {
 		if c.age > 0 {
 			proxy.Inject(observer.Match{Verb: "list", Resource: "namespaces"}, aged(leftovers, c.age))
 		}
-		runLesson(t, "01-direct", runOptions{proxy: proxy, args: []string{"-step", "list"}})
-		for _, leftover := range leftovers {
-			ns, err := lab.client.CoreV1().Namespaces().Get(t.Context(), leftover, metav1.GetOptions{})
-			if gone := err != nil || ns.DeletionTimestamp != nil; gone != c.gone {
-				t.Errorf("%s, left %s ago: removed = %t, want %t (%v)", leftover, c.age, gone, c.gone, err)
+		// A lesson spends three seconds on it. What a busy server does not delete in that time is
+		// left to the next run.
+		removed := map[string]bool{}
+		for range leftovers {
+			runLesson(t, "01-direct", runOptions{proxy: proxy, args: []string{"-step", "list"}})
+			for _, leftover := range leftovers {
+				ns, err := lab.client.CoreV1().Namespaces().Get(t.Context(), leftover, metav1.GetOptions{})
+				removed[leftover] = apierrors.IsNotFound(err) || err == nil && ns.DeletionTimestamp != nil
+			}
+			if !c.gone || !slices.Contains(slices.Collect(maps.Values(removed)), false) {
+				break
+			}
+		}
+		for name, gone := range removed {
+			if gone != c.gone {
+				t.Errorf("%s, left %s ago: removed = %t, want %t", name, c.age, gone, c.gone)
 			}
 		}
 	}
