@@ -37,28 +37,47 @@ wipe() {
 	moving=false
 }
 
+# ended is the file that holds the exit status of what follow runs.
+ended=
+trap 'rm -f "$ended"' EXIT
+
 # follow FUNCTION COMMAND... runs the command, calls the function with each line that it writes, and
 # with none once a second, and returns the command's exit status.
 follow() {
-	local handle=$1 line status=
+	local handle=$1 line part= status at=-1 misses=0
 	shift
-	while [ -z "$status" ]; do
-		# A timeout is no end in any bash: the last line tells the end.
-		if ! IFS= read -r -t 1 line <&3; then
-			$handle
+	ended=$(mktemp "${TMPDIR:-/tmp}/ended.XXXXXX")
+	while :; do
+		if IFS= read -r -t 1 line <&3; then
+			$handle "$part$line"
+			part=
 			continue
 		fi
-		case $line in
-		'exit status of the command: '*) status=${line##*: } ;;
-		*) $handle "$line" ;;
-		esac
+		# A timeout, maybe in the middle of a line, or the end. bash 3.2 cannot tell the two apart.
+		# The file can: it is written after the last line.
+		part=$part$line
+		if [ -s "$ended" ]; then
+			while IFS= read -r line <&3; do
+				$handle "$part$line"
+				part=
+			done
+			break
+		fi
+		# Killed, the command writes no file, and each read fails at once.
+		if [ "$SECONDS" != "$at" ]; then misses=0; fi
+		at=$SECONDS
+		misses=$((misses + 1))
+		if [ "$misses" -gt 100 ]; then break; fi
+		$handle
 	done 3< <(
 		set +e
 		"$@" 2>&1
-		echo "exit status of the command: $?"
+		echo "$?" >"$ended"
 	)
+	status=$(cat "$ended")
+	rm -f "$ended"
 	wipe
-	return "$status"
+	return "${status:-1}"
 }
 
 # said is what a go command complained of.
