@@ -343,6 +343,16 @@ func writesNothingAgain(t *testing.T, tr *trial) {
 	tr.start(t)
 	tr.createParent(t, "marker", 1) // told of after all the others
 	tr.child(t, "marker", 1)
+	// The child is there before the program has the answer, and a stop may cut the answer off.
+	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, limit, true,
+		func(context.Context) (bool, error) {
+			return tr.proxy.Since(mark).Where(func(r observer.Request) bool {
+				return r.Verb == "create" && r.Status == http.StatusCreated
+			}).Count() > 0, nil
+		})
+	if err != nil {
+		t.Fatal(err)
+	}
 	tr.stop(t)
 	tr.wantWrites(t, mark, 1, 0)
 }
